@@ -1,0 +1,1 @@
+"""The NEET warehouse: logic that needs no Airflow. Operators and DAGs are thin layers over it."""
