@@ -64,6 +64,27 @@ def create_roles(admin_dsn: str, database: str, passwords: dict[str, str]) -> No
         )
 
 
+def create_login_database(admin_dsn: str, name: str, role: str, password: str) -> None:
+    """Create or refresh one login role and the database it owns (Airflow's metadata)."""
+    with connect(admin_dsn, autocommit=True) as admin:
+        exists = admin.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
+        verb = "alter" if exists else "create"
+        admin.execute(
+            sql.SQL(verb + " role {} login password {}").format(
+                sql.Identifier(role), sql.Literal(password)
+            )
+        )
+        if not admin.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
+            admin.execute(
+                sql.SQL("create database {} owner {}").format(
+                    sql.Identifier(name), sql.Identifier(role)
+                )
+            )
+            admin.execute(
+                sql.SQL("revoke all on database {} from public").format(sql.Identifier(name))
+            )
+
+
 def migrate(owner_dsn: str) -> None:
     """Bring the tables that dbt does not own to the newest revision (Alembic, ``migrations/``),
     then create the raw table of every feed contract that has none yet."""

@@ -5,6 +5,7 @@ The wheel's own launcher trusts every local user and serves a socket only, so on
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import secrets
@@ -53,35 +54,74 @@ class Server:
         return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}"
 
 
-def free_port() -> int:
-    """A TCP port of the loopback address that nothing listens on now."""
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this port of the loopback address now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port(preferred: int = 0) -> int:
+    """A TCP port of the loopback address that nothing listens on now: ``preferred`` if it is one."""
+    if preferred and is_free(preferred):
+        return preferred
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def server_user() -> str | None:
-    """The unprivileged user that must run the server, or ``None`` when we are one ourselves.
+# A user namespace in which root is not root: PostgreSQL agrees to run, its files stay root's, and
+# folders that only root may enter (a checkout below /root, a temporary folder) are no obstacle.
+NOT_ROOT = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 
-    PostgreSQL refuses to run as root; ``nobody`` exists on every Debian.
+
+@functools.cache
+def namespaces_work() -> bool:
+    """Whether this kernel and container let root make a user namespace."""
+    try:
+        return subprocess.run([*NOT_ROOT, "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def runner(data: Path) -> tuple[list[str], str | None]:
+    """How to run the server's programs, which refuse to run as root.
+
+    Returns:
+        a command prefix and the name of the user to become: both empty for an ordinary user; as root
+        a prefix that enters a user namespace, or, where that is not allowed, the user ``nobody``.
+        A data folder stays with whoever made it.
     """
-    return "nobody" if os.geteuid() == 0 else None
+    if os.geteuid() != 0:
+        return [], None
+    owned_by_nobody = data.exists() and data.stat().st_uid != 0
+    if owned_by_nobody or not namespaces_work():
+        return [], "nobody"
+    return NOT_ROOT, None
 
 
-def run_as(user: str | None) -> dict:
-    """Arguments for :mod:`subprocess` that run a child as ``user``."""
+def _become(user: str | None) -> dict:
     if user is None:
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+def _hand_over(path: Path, user: str | None) -> None:
+    if user:
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
 def create(data: Path, password: str | None = None, *, durable: bool = True) -> str:
     """Make a data folder with initdb unless it is there already.
 
     Args:
-        data: the data folder; when run as root it and its files will belong to ``nobody``,
-            who must be able to pass through its parents.
+        data: the data folder.
         password: the superuser's; generated when missing.
         durable: ``False`` trades crash safety of the *machine* (not of a killed process) for speed,
             for throw-away test servers.
@@ -93,32 +133,32 @@ def create(data: Path, password: str | None = None, *, durable: bool = True) -> 
     password = password or secrets.token_urlsafe(24)
     if (data / "PG_VERSION").exists():
         return password
-    user = server_user()
     if data.exists():  # a killed initdb leaves a half-made folder behind
         shutil.rmtree(data)
+    prefix, user = runner(data)
     data.mkdir(parents=True, mode=0o700)
     password_file = data.parent / f".{data.name}.password"
     password_file.touch(mode=0o600)
     password_file.write_text(password)
-    if user:
-        entry = pwd.getpwnam(user)
-        os.chown(data, entry.pw_uid, entry.pw_gid)
-        os.chown(password_file, entry.pw_uid, entry.pw_gid)
+    _hand_over(data, user)
+    _hand_over(password_file, user)
     try:
         done = subprocess.run(
-            [BINARIES / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256",
+            [*prefix, BINARIES / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256",
              "--pwfile", password_file, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
-            capture_output=True, text=True, cwd="/", **run_as(user),
+            capture_output=True, text=True, cwd="/", **_become(user),
         )  # fmt: skip
     finally:
         password_file.unlink()
     if done.returncode:
         shutil.rmtree(data, ignore_errors=True)
+        hint = (
+            "\nAs root without user namespaces the server runs as 'nobody', who must be able to enter "
+            "every folder above its own: work in a checkout that all may enter, or as another user."
+        )
         raise PostgresFailed(
-            f"initdb could not make {data}:\n{done.stderr.strip()}\n"
-            + ("As root the server runs as 'nobody', who must be able to enter every folder above it."
-               if user else "")
-        )  # fmt: skip
+            f"initdb could not make {data}:\n{done.stderr.strip()}{hint if user else ''}"
+        )
     settings = dict(SETTINGS)
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -127,9 +167,10 @@ def create(data: Path, password: str | None = None, *, durable: bool = True) -> 
     return password
 
 
-def command(data: Path, port: int) -> list[str]:
-    """The foreground server command, for a supervisor to run as :func:`server_user`."""
-    return [str(BINARIES / "postgres"), "-D", str(data), "-p", str(port)]
+def command(data: Path, port: int) -> tuple[list[str], str | None]:
+    """The foreground server command for a supervisor, and the user to run it as, if any."""
+    prefix, user = runner(data)
+    return [*prefix, str(BINARIES / "postgres"), "-D", str(data), "-p", str(port)], user
 
 
 def start(data: Path, port: int, log: Path) -> None:
@@ -138,13 +179,13 @@ def start(data: Path, port: int, log: Path) -> None:
     Raises:
         PostgresFailed: it did not come up; the message ends with the tail of its log.
     """
-    user = server_user()
+    prefix, user = runner(data)
     log.touch()
-    if user:
-        os.chown(log, pwd.getpwnam(user).pw_uid, -1)
+    _hand_over(log, user)
     done = subprocess.run(
-        [BINARIES / "pg_ctl", "-D", data, "-l", log, "-o", f"-p {port}", "-w", "-t", "60", "start"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/", **run_as(user),
+        [*prefix, BINARIES / "pg_ctl", "-D", data, "-l", log, "-o", f"-p {port}", "-w", "-t", "60",
+         "start"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/", **_become(user),
     )  # fmt: skip
     if done.returncode:
         raise PostgresFailed(f"PostgreSQL did not start:\n{log.read_text()[-2000:]}{done.stderr}")
@@ -152,7 +193,8 @@ def start(data: Path, port: int, log: Path) -> None:
 
 def stop(data: Path, mode: str = "fast") -> None:
     """Stop a server started by :func:`start`; does nothing when none runs."""
+    prefix, user = runner(data)
     subprocess.run(
-        [BINARIES / "pg_ctl", "-D", data, "-m", mode, "-w", "stop"],
-        capture_output=True, cwd="/", **run_as(server_user()),
+        [*prefix, BINARIES / "pg_ctl", "-D", data, "-m", mode, "-w", "stop"],
+        capture_output=True, cwd="/", **_become(user),
     )  # fmt: skip
