@@ -1,0 +1,406 @@
+"""``./neet``: the command that people and the make targets use.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 held, blocked or refused (something a person has to settle).
+Heavy imports stand inside the commands: ``neet status`` answers in a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from neet.settings import NotSetUp, Settings
+
+DONE, FAILED, HELD = 0, 1, 3
+
+
+@dataclasses.dataclass
+class Output:
+    """Words and tables for people, JSON for machines; progress goes to stderr, results to stdout."""
+
+    as_json: bool
+
+    def __post_init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.progress = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, line: str) -> None:
+        """A line of progress."""
+        self.progress.print(line, markup=False)
+
+    def result(self, data: Any, *lines: str) -> None:
+        """The outcome: ``data`` as JSON, or the lines."""
+        if self.as_json:
+            click.echo(json.dumps(data, default=str, indent=1))
+        else:
+            for line in lines:
+                self.console.print(line, markup=False)
+
+    def table(self, title: str, columns: list[str], rows: list[tuple]) -> None:
+        """A table for a terminal, aligned plain text elsewhere; nothing in JSON mode."""
+        if self.as_json:
+            return
+        texts = [["" if value is None else str(value) for value in row] for row in rows]
+        if sys.stdout.isatty():
+            table = Table(title=title, title_justify="left", title_style="bold")
+            for column in columns:
+                table.add_column(column)
+            for text in texts:
+                table.add_row(*text)
+            self.console.print(table)
+            return
+        widths = [max(len(x) for x in column) for column in zip(columns, *texts, strict=True)]
+        click.echo(f"\n{title}")
+        for text in [columns, ["-" * width for width in widths], *texts]:
+            click.echo("  ".join(x.ljust(w) for x, w in zip(text, widths, strict=True)).rstrip())
+
+    def fail(self, message: str, status: int = FAILED) -> NoReturn:
+        if self.as_json:
+            click.echo(json.dumps({"error": message}))
+        else:
+            click.echo(message, err=True)
+        sys.exit(status)
+
+
+class Teaching(click.Group):
+    """Turns the errors people can mend into one message and an exit status, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from neet.services.postgres import PostgresFailed
+        from neet.services.stack import StackError
+
+        try:
+            return super().invoke(ctx)
+        except (NotSetUp, StackError, PostgresFailed) as error:
+            output = ctx.obj if isinstance(ctx.obj, Output) else Output(False)
+            output.fail(str(error))
+
+
+pass_output = click.make_pass_decorator(Output)
+
+
+@click.group(cls=Teaching, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "as_json", is_flag=True, help="Results as JSON, for machines.")
+@click.pass_context
+def main(ctx: click.Context, as_json: bool) -> None:
+    """The NEET warehouse: files in, a checked, signed and sealed NCCIS return out.
+
+    \b
+    A month, by hand:
+      ./neet up                                     start PostgreSQL and Airflow
+      ./neet deliver core_plus_people FILE          land and load one file
+      ./neet census 2021-12                         build, check, and wait for a signature
+      ./neet census 2021-12 --sign --by "A. Name"   answer the sign-off
+      ./neet package verify DIR                     is the sealed package whole and genuine?
+
+    Exit status: 0 done, 1 failed, 2 usage, 3 held, blocked or refused.
+    """
+    ctx.obj = Output(as_json)
+
+
+def _stack(output: Output):
+    from neet.services.stack import Stack
+
+    return Stack(Settings.load(), output.say)
+
+
+@main.command()
+@pass_output
+def up(output: Output) -> None:
+    """Start PostgreSQL and Airflow, or whatever of them is not running; say how to log in."""
+    stack = _stack(output)
+    stack.up()
+    users = stack.installation()["airflow_users"]
+    output.result(
+        {"url": stack.api_url, "users": users, "states": stack.states()},
+        f"Airflow runs at {stack.api_url}",
+        f"Log in as mi_officer / {users['mi_officer']} (signs returns) or admin / {users['admin']}",
+        "Stop everything with `./neet down`.",
+    )
+
+
+@main.command()
+@pass_output
+def down(output: Output) -> None:
+    """Stop every service. Nothing is lost: state stays below var/."""
+    _stack(output).down()
+    output.result({"stopped": True}, "Everything is stopped.")
+
+
+@main.command()
+@pass_output
+def status(output: Output) -> None:
+    """Services, crashes, the last deliveries, late feeds and how each gate stands."""
+    from neet import report
+
+    settings = Settings.load()
+    stack = _stack(output)
+    states = stack.states()
+    found = report.status(settings, states, stack.crashes())
+    output.result(found)
+    report.print_status(output, found, stack.api_url if states else None)
+    running = [name for name, state in states.items() if state == "RUNNING"]
+    sys.exit(DONE if len(running) == len(states) and states else FAILED)
+
+
+@main.command()
+@click.argument("feed")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@pass_output
+def deliver(output: Output, feed: str, file: Path) -> None:
+    """Land and load FILE as a delivery of FEED (a contract in expectations/feeds/)."""
+    from neet.feeds import landing
+
+    settings = Settings.load()
+    try:
+        result = landing.receive(settings, settings.dsn("loader"), feed, file)
+    except landing.UnknownFeed as error:
+        output.fail(str(error), 2)
+    output.result(dataclasses.asdict(result), *_delivery_lines(result))
+    sys.exit(HELD if result.status in ("held", "refused") else DONE)
+
+
+def _delivery_lines(result) -> list[str]:
+    lines = [f"{result.feed} {result.period}: {result.status}"]
+    if result.reason:
+        lines.append(result.reason)
+    if result.status == "accepted":
+        lines.append(
+            f"delivery {result.delivery_seq}: {result.rows_in} rows = {result.rows_loaded} loaded + "
+            f"{result.rows_unchanged} unchanged + {result.rows_rejected} rejected; {result.rows_closed} closed"
+        )
+    if result.status == "held":
+        lines.append(
+            f'Settle it with `./neet release {result.delivery_id} --by NAME --reason "..."` or `./neet discard ...`.'
+        )
+    return lines
+
+
+def _decide(output: Output, kind: str, delivery_id: str, by: str, reason: str) -> None:
+    from neet import decisions
+
+    settings = Settings.load()
+    try:
+        decision = decisions.record(
+            settings, settings.dsn("loader"), kind, settings.la_code, delivery_id, {}, by, reason
+        )
+    except decisions.DecisionError as error:
+        output.fail(str(error))
+    output.result(
+        {"decision_id": decision.decision_id, "delivery_seq": decision.delivery_seq},
+        f"Recorded as decision {decision.delivery_seq}: {kind} {delivery_id} by {by}.",
+    )
+
+
+def _person_and_reason(command):
+    command = click.option("--by", required=True, help="Who decides.")(command)
+    return click.option("--reason", required=True, help="Why, for the auditor.")(command)
+
+
+@main.command()
+@click.argument("delivery_id")
+@_person_and_reason
+@pass_output
+def release(output: Output, delivery_id: str, by: str, reason: str) -> None:
+    """Accept a held delivery: it is loaded now, as the newest of its feed."""
+    _decide(output, "release", delivery_id, by, reason)
+
+
+@main.command()
+@click.argument("delivery_id")
+@_person_and_reason
+@pass_output
+def discard(output: Output, delivery_id: str, by: str, reason: str) -> None:
+    """Refuse a held delivery for good. The file is kept in landing."""
+    _decide(output, "discard", delivery_id, by, reason)
+
+
+@main.command()
+@click.argument("check_id")
+@click.option("--until", required=True, help="Last census point it holds for, YYYY-MM.")
+@click.option(
+    "--person", "people", multiple=True, help="YoungPersonsID; repeat. Default: every record."
+)
+@_person_and_reason
+@pass_output
+def waive(
+    output: Output, check_id: str, until: str, people: tuple[str, ...], by: str, reason: str
+) -> None:
+    """Let a failing check pass, for named people or all, until a census point. It shows as waived."""
+    from neet import calendar, decisions
+
+    settings = Settings.load()
+    try:
+        expires_on = calendar.census_point(settings.la_code, until).period_end
+    except (calendar.CalendarEnd, ValueError) as error:
+        output.fail(str(error), 2)
+    body = {"check_id": check_id, "expires_on": expires_on.isoformat(), "approved_by": by}
+    if people:
+        body["young_persons_ids"] = sorted(people)
+    decision = decisions.record(
+        settings, settings.dsn("gate"), "waiver", settings.la_code, check_id, body, by, reason
+    )
+    output.result(
+        {"decision_id": decision.decision_id, "delivery_seq": decision.delivery_seq},
+        f"Waiver of {check_id} until {expires_on} recorded as decision {decision.delivery_seq}.",
+    )
+
+
+@main.command("not-sent")
+@click.argument("point")
+@_person_and_reason
+@pass_output
+def not_sent(output: Output, point: str, by: str, reason: str) -> None:
+    """Record that no return was sent for POINT, so that the next one can be sealed."""
+    from neet.returns import package
+
+    settings = Settings.load()
+    package.mark_not_sent(settings, settings.dsn("gate"), settings.la_code, point, by, reason)
+    output.result({"census_point": point}, f"{point} is recorded as not sent.")
+
+
+@main.command()
+@click.argument("point")
+@click.option(
+    "--sign", "answer", flag_value="sign", help="Approve and seal the return, unattended."
+)
+@click.option("--refuse", "answer", flag_value="refuse", help="Refuse it. Final for this payload.")
+@click.option("--by", help="On whose behalf --sign or --refuse is given.")
+@click.option("--reason", default="", help="Why; needed with --refuse.")
+@click.option("--known-seq", type=int, help="See only what was accepted up to this delivery.")
+@click.option("--known-at", type=click.DateTime(), help="See only what was accepted by then (UTC).")
+@pass_output
+def census(
+    output: Output,
+    point: str,
+    answer: str | None,
+    by: str | None,
+    reason: str,
+    known_seq: int | None,
+    known_at: dt.datetime | None,
+) -> None:
+    """Take the census POINT (YYYY-MM) through Airflow: build, check, sign, seal.
+
+    Without --sign or --refuse the run stops at the sign-off, which is then answered in Airflow's pages or by
+    calling this command again with an answer.
+    """
+    from neet.services import census_run
+
+    if answer and not by:
+        output.fail("--sign and --refuse need --by NAME: a decision has a person behind it.", 2)
+    if answer == "refuse" and not reason:
+        output.fail("--refuse needs --reason: the next person has to know what to mend.", 2)
+    if known_seq is not None and known_at is not None:
+        output.fail("Give --known-seq or --known-at, not both.", 2)
+    known = {
+        "known_seq": known_seq,
+        "known_at": known_at.replace(tzinfo=dt.UTC).isoformat() if known_at else None,
+    }
+    try:
+        ended = census_run.take(_stack(output), point, answer, by, reason, known, output.say)
+    except census_run.NoSuchPoint as error:
+        output.fail(str(error), 2)
+    except census_run.CensusError as error:
+        output.fail(str(error))
+    output.result(ended.data, *ended.lines)
+    sys.exit({"sealed": DONE, "waiting": DONE, "blocked": HELD, "refused": HELD}[ended.outcome])
+
+
+@main.command()
+@click.argument("query")
+@click.option(
+    "--role", type=click.Choice(["auditor", "bi"]), default="auditor",
+    help="Whose eyes: the auditor sees everything, BI what is published.",
+)  # fmt: skip
+@pass_output
+def sql(output: Output, query: str, role: str) -> None:
+    """Run one read-only QUERY and write CSV to stdout."""
+    import psycopg
+
+    from neet.database import connect
+
+    try:
+        with connect(Settings.load().dsn(role)) as connection:
+            connection.read_only = True
+            with connection.cursor().copy(
+                f"copy ({query.strip().rstrip(';')}\n) to stdout with (format csv, header)".encode()
+            ) as copy:
+                for block in copy:
+                    sys.stdout.buffer.write(block)
+            sys.stdout.buffer.flush()
+    except psycopg.Error as error:
+        output.fail(f"PostgreSQL would not run the query: {error}")
+
+
+@main.group()
+def package() -> None:
+    """Sealed return packages."""
+
+
+@package.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@pass_output
+def verify(output: Output, directory: Path) -> None:
+    """Check every hash, the signature, the chain and that the XML reads back."""
+    from neet.returns import package as packages
+
+    problems = packages.verify(directory)
+    if problems:
+        output.result({"problems": problems}, f"{directory} is NOT whole:", *problems)
+        sys.exit(FAILED)
+    output.result(
+        {"problems": []}, f"{directory} is whole: every hash, the signature and the XML agree."
+    )
+
+
+@main.command()
+@click.option("--people", default=500, show_default=True, help="Size of the synthetic county.")
+@click.option("--seed", default=2022, show_default=True)
+@click.option("--from", "first", default="2021-12", show_default=True, help="First census point.")
+@click.option("--to", "last", default="2022-03", show_default=True, help="Last census point.")
+@pass_output
+def demo(output: Output, people: int, seed: int, first: str, last: str) -> None:
+    """A synthetic county through Airflow: four months of files, gates, sign-offs and sealed returns."""
+    from neet.services import demo as the_demo
+
+    try:
+        ended = the_demo.run(_stack(output), output, people, seed, first, last)
+    except the_demo.DemoError as error:
+        output.fail(str(error))
+    output.result(ended)
+
+
+@main.command()
+@click.option(
+    "--yes", is_flag=True, help="Do it. Without this the command only says what it would do."
+)
+@pass_output
+def rebuild(output: Output, yes: bool) -> None:
+    """Drop every warehouse schema and replay landing: the audit of everything.
+
+    Published tables are rebuilt by the next run of build_warehouse.
+    """
+    from neet import rebuilding
+
+    settings = Settings.load()
+    if not yes:
+        output.result(
+            {"would_replay": rebuilding.count(settings)},
+            f"Would drop every warehouse schema and replay {rebuilding.count(settings)} deliveries and "
+            f"decisions from {settings.landing}. Run again with --yes.",
+        )
+        return
+    replayed = rebuilding.rebuild(settings, output.say)
+    output.result({"replayed": replayed}, f"Replayed {replayed} deliveries and decisions.")
+
+
+if __name__ == "__main__":
+    main()
