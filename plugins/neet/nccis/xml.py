@@ -7,14 +7,22 @@ element are the same thing: ``None``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from xml.parsers import expat
 
+from lxml import etree
+
 from neet.nccis.layout import HEADER, RECORD, LayoutRow, all_rows, record_columns
 
+# As in the sample return: no encoding named, so UTF-8; lxml would write it with other quotes.
+DECLARATION = '<?xml version="1.0" standalone="no"?>\n<!DOCTYPE {doctype}>\n'
+DOCTYPE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+INDENT = "  "
 CHUNK_BYTES = 64 * 1024
 
 
@@ -29,6 +37,10 @@ class NccisFileError(ValueError):
         super().__init__(f"line {line}: {reason}")
         self.reason = reason
         self.line = line
+
+
+class NccisValueError(ValueError):
+    """A value cannot be written into the return; the message names the record and the field."""
 
 
 @dataclass(frozen=True)
@@ -406,3 +418,161 @@ def read(source: Path | str | BinaryIO, limits: Limits | None = None) -> NccisRe
         NccisFileError: ill-formed, hostile or beyond a limit before its first record.
     """
     return NccisReturn(source, limits or Limits())
+
+
+class _Template:
+    """One element with all beneath it, laid out once and filled anew for every record of its shape.
+
+    Setting the text of an existing tree is three times as fast as building the tree each time.
+    """
+
+    def __init__(self, rows: tuple[LayoutRow, ...], left_out: set, counts: Mapping[str, int]):
+        self.leaves: list[etree._Element] = []
+        self.repeated: dict[str, list[etree._Element]] = {}
+        section = rows[0].path[1]
+        self.root = etree.Element(section)
+        elements: dict[tuple[str, ...], etree._Element] = {rows[0].path[:2]: self.root}
+        for row in rows:
+            for depth in range(3, len(row.path)):
+                parent = row.path[:depth]
+                if parent in left_out:
+                    break
+                if parent not in elements:
+                    elements[parent] = etree.SubElement(elements[parent[:-1]], parent[-1])
+            parent = elements.get(row.path[:-1])
+            if row.repeats:
+                self.repeated[row.column] = [
+                    etree.SubElement(parent, row.path[-1]) for _ in range(counts[row.column])
+                ]
+            else:
+                # a leaf of a container left out is filled like the others and never written
+                leaf = etree.Element(row.path[-1])
+                if parent is not None:
+                    parent.append(leaf)
+                self.leaves.append(leaf)
+        etree.indent(self.root, INDENT, level=1)
+        self.root.tail = "\n"
+
+
+class _SectionWriter:
+    """Writes the header or the records by the layout rows of that section."""
+
+    def __init__(self, rows: tuple[LayoutRow, ...], section: str):
+        self.rows = tuple(row for row in rows if row.path[1] == section)
+        self.columns = tuple(row.column for row in self.rows if not row.repeats)
+        self.lists = tuple(row.column for row in self.rows if row.repeats)
+        self.optional: dict[tuple[str, ...], list[int | str]] = {}
+        for row in self.rows:
+            if row.omitted:
+                ancestor = row.path[: row.path.index(row.omitted) + 1]
+                member = row.column if row.repeats else self.columns.index(row.column)
+                self.optional.setdefault(ancestor, []).append(member)
+        self.templates: dict[tuple, _Template] = {}
+
+    def write(self, stream, record: Mapping, number: int | None) -> None:
+        try:
+            values = [record[column] for column in self.columns]
+            lists = {column: record[column] or () for column in self.lists}
+        except KeyError as error:
+            raise NccisValueError(
+                f"{_where(record, number)}: column {error} of the layout was not given, so its element "
+                "cannot be written. The model ret_nccis_record and nccis_layout.csv must agree."
+            ) from error
+        _check(values, lists, self.columns, record, number)
+        left_out = {
+            path
+            for path, members in self.optional.items()
+            if not any(lists[m] if isinstance(m, str) else values[m] for m in members)
+        }
+        counts = {column: len(members) for column, members in lists.items()}
+        shape = (frozenset(left_out), *counts.values())
+        template = self.templates.get(shape)
+        if template is None:
+            if len(self.templates) > 200:  # shapes are few unless the lists are odd
+                self.templates.clear()
+            template = self.templates[shape] = _Template(self.rows, left_out, counts)
+        for leaf, value in zip(template.leaves, values, strict=True):
+            leaf.text = value or None
+        for column, members in lists.items():
+            for leaf, value in zip(template.repeated[column], members, strict=True):
+                leaf.text = value or None
+        stream.write(INDENT, template.root, with_tail=True)
+
+
+def _where(record: Mapping, number: int | None) -> str:
+    if number is None:
+        return "FileHeader"
+    return f"record {number} (young_persons_id {record.get('young_persons_id') or 'blank'})"
+
+
+def _check(
+    values: list, lists: Mapping, columns: tuple, record: Mapping, number: int | None
+) -> None:
+    """Raise :class:`NccisValueError` for what is not text or cannot stand in XML 1.0."""
+    try:
+        text = "".join([value for value in values if value is not None])
+        for members in lists.values():
+            text += "".join([value for value in members if value is not None])
+        if ILLEGAL.search(text) is None:
+            return
+    except TypeError:
+        pass
+    fields = [*zip(columns, values, strict=True)]
+    fields += [(column, value) for column, members in lists.items() for value in members]
+    for column, value in fields:
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise NccisValueError(
+                f"{_where(record, number)}: {column} is {type(value).__name__} {value!r}; the return "
+                "holds text only. Cast it in the model that makes the return."
+            )
+        found = ILLEGAL.search(value)
+        if found:
+            owner = record.get("owner_service_code")
+            raise NccisValueError(
+                f"{_where(record, number)}: {column} holds the character U+{ord(found[0]):04X} at "
+                f"position {found.start() + 1}, which XML 1.0 cannot carry. It is not dropped in "
+                "silence: no return is written until it is corrected in the source system"
+                + (f" (owner: service {owner})." if owner else ".")
+            )
+
+
+def write(
+    destination: Path | BinaryIO,
+    header: Header,
+    records: Iterable[Mapping],
+    layout: tuple[LayoutRow, ...],
+) -> int:
+    """Write a return: the same records give the same bytes (UTF-8, LF, two spaces a level).
+
+    Args:
+        destination: path (replaced if there) or binary file. What a failed call leaves is not a return.
+        header: ``root`` is not used: the layout names the root.
+        records: mappings with every column of the layout, text or ``None``; ``characteristic_codes``
+            is a sequence. Other keys are ignored. Taken one at a time, in the order given.
+        layout: :func:`neet.nccis.layout.layout_for` of the ``PeriodEnd``.
+    Returns:
+        number of records written; none is a well-formed return with a header only.
+    Raises:
+        NccisValueError: a column is missing, not text, or holds what XML 1.0 cannot carry.
+    """
+    if isinstance(destination, Path):
+        with destination.open("wb") as file:
+            return write(file, header, records, layout)
+    if not DOCTYPE_NAME.fullmatch(header.doctype or ""):
+        raise NccisValueError(
+            f"FileHeader: {header.doctype!r} cannot be the name in a DOCTYPE line. Mend the doctype of "
+            "that requirement year in nccis_header.csv."
+        )
+    destination.write(DECLARATION.format(doctype=header.doctype).encode())
+    header_writer, record_writer = _SectionWriter(layout, HEADER), _SectionWriter(layout, RECORD)
+    number = 0
+    with etree.xmlfile(destination, encoding="UTF-8") as stream:
+        with stream.element(layout[0].path[0]):
+            stream.write("\n")
+            header_writer.write(stream, vars(header), None)
+            for number, record in enumerate(records, 1):
+                record_writer.write(stream, record, number)
+    destination.write(b"\n")
+    return number
