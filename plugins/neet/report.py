@@ -134,7 +134,8 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
     upcoming = found["next_point"]
     if upcoming and not output.as_json:
         output.console.print(
-            f"\nNext census point: {upcoming['census_point']}, due {upcoming['due_on']}", markup=False
+            f"\nNext census point: {upcoming['census_point']}, due {upcoming['due_on']}",
+            markup=False,
         )
     for word in ("database", "calendar"):
         if found.get(word) and not output.as_json:

@@ -71,6 +71,7 @@ class AirflowApi:
     def backfill(self, dag_id: str, first: str, last: str, conf: dict | None = None) -> int:
         """Create a backfill over partition dates ``first`` to ``last`` (ISO dates, both included); runs that
         ended are run again. Returns the backfill's id."""
+        self.close_backfills(dag_id)
         body = {
             "dag_id": dag_id,
             "from_date": f"{first}T00:00:00Z",
@@ -80,6 +81,17 @@ class AirflowApi:
             "dag_run_conf": conf or {},
         }
         return self._request("POST", "/api/v2/backfills", json=body)["id"]
+
+    def close_backfills(self, dag_id: str) -> None:
+        """Close the backfills of a DAG whose runs have all ended.
+
+        Airflow does so itself every half minute or so, and refuses a new backfill (409) until it has.
+        """
+        found = self._request("GET", "/api/v2/backfills", params={"dag_id": dag_id, "limit": 100})
+        unfinished = [b for b in found["backfills"] if b["completed_at"] is None]
+        if unfinished and not any(self.runs(dag_id, state=s) for s in ("queued", "running")):
+            for backfill in unfinished:
+                self._request("PUT", f"/api/v2/backfills/{backfill['id']}/cancel")
 
     def runs(self, dag_id: str, **filters: Any) -> list[dict]:
         """The newest runs of a DAG first; filters as the API names them (``state``, ``run_type``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ DAG = "monthly_return"
 ENDED = ("success", "failed")
 APPROVE, REJECT = "Approve", "Reject"
 POLL_SECONDS = 0.5
+# Airflow 3.3 can lose an answer given in the first second of the wait (it sees a finished task that it has
+# not yet seen waiting): a machine is that quick, a person is not.
+SETTLED = dt.timedelta(seconds=3)
 
 
 class NoSuchPoint(ValueError):
@@ -141,7 +145,6 @@ def _follow(
     say: Callable[[str], None],
 ) -> Ended:
     seen: dict[str, str] = {}
-    answered = False
     while True:
         run = api.run(DAG, run_id)
         for task in api.tasks(DAG, run_id):
@@ -153,11 +156,16 @@ def _follow(
                     say(f"  {point} {task['task_id']}: {state}{seconds}")
         if run["state"] in ENDED:
             return _ended(stack, api, point, run_id, run["state"])
-        questions = [] if answered else api.questions(DAG, run_id)
+        # An answer that Airflow loses is asked for again: whatever is open is answered until the run ends.
+        questions = api.questions(DAG, run_id)
         if questions:
             question = questions[0]
             if answer is None:
                 return _waiting(stack, point, question)
+            asked_at = dt.datetime.fromisoformat(question["created_at"])
+            if dt.datetime.now(dt.UTC) - asked_at < SETTLED:
+                time.sleep(POLL_SECONDS)
+                continue
             option = APPROVE if answer == "sign" else REJECT
             say(f"  {point} sign-off: {option} through the API, on behalf of {by}")
             # The first field names a person; Airflow records the answering account by itself.
@@ -166,7 +174,6 @@ def _follow(
             except AirflowError as error:
                 if "answered 409" not in str(error):  # somebody else answered first
                     raise
-            answered = True
         _check_alive(stack)
         time.sleep(POLL_SECONDS)
 

@@ -88,6 +88,8 @@ class Stack:
         made = {
             "postgres_port": postgres.free_port(),
             "api_port": postgres.free_port(preferred=8080),
+            "worker_log_port": postgres.free_port(),
+            "trigger_log_port": postgres.free_port(),
             "postgres_password": secrets.token_urlsafe(24),
             "airflow_database_password": secrets.token_urlsafe(24),
             "role_passwords": {role: secrets.token_urlsafe(24) for role in ROLES},
@@ -165,6 +167,7 @@ class Stack:
                 settings.run / "airflow_passwords.json"
             ),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow_dsn,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": airflow_dsn.replace("psycopg2", "asyncpg"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "5",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(made["api_port"]),
@@ -174,11 +177,14 @@ class Stack:
             "AIRFLOW__API_AUTH__JWT_SECRET": made["jwt_secret"],
             "AIRFLOW__API_AUTH__JWT_ISSUER": "neet",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.logs / "airflow"),
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(made["worker_log_port"]),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(made["trigger_log_port"]),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
-            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "True",
-            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            # The gaps between tasks: how long the scheduler rests, and how long a slot stays taken.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         environment |= connections
@@ -334,7 +340,9 @@ class Stack:
     def _leave_taken_ports(self) -> None:
         """Choose other ports than those something else on the machine has taken since last time."""
         made = self.installation()
-        taken = [name for name in ("postgres_port", "api_port") if not postgres.is_free(made[name])]
+        taken = [
+            name for name in made if name.endswith("_port") and not postgres.is_free(made[name])
+        ]
         if taken:
             made |= {name: postgres.free_port() for name in taken}
             _atomic_write(self._installation_file, json.dumps(made, indent=1))

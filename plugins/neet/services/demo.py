@@ -1,0 +1,325 @@
+"""``neet demo``: a synthetic county, four months of files, four census points, through the real scheduler."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neet import calendar
+from neet.database import connect
+from neet.services import census_run
+from neet.services.airflow_api import AirflowApi
+from neet.services.stack import Stack
+
+if TYPE_CHECKING:
+    from neet.cli import Output
+
+SIGNER = "Demonstration MI officer"
+INGEST, BUILD = "ingest", "build_warehouse"
+SCHEDULED = ("backfill", "scheduled", "asset_triggered")
+
+SEALED = """
+select census_point from ledger.submission where la_code = %(la)s and outcome = 'sealed'
+"""
+
+MEASURES = """
+with latest as (
+    select la_code, census_point, submission_id,
+           row_number() over (partition by la_code, census_point order by chain_number desc) as newest
+    from ledger.submission where la_code = %(la)s and outcome = 'sealed'
+)
+select k.census_point, k.kpi_id, k.period_code, k.numerator, k.denominator, k.value, k.target, k.rag
+from latest
+inner join submitted.kpi_value as k on k.submission_id = latest.submission_id
+where latest.newest = 1 and k.area_type = 'county' and k.group_code = 'ALL'
+  and (k.period_code = k.census_point or k.kpi_id like 'SC-%%')
+order by k.census_point, k.kpi_id, k.period_code
+"""
+
+FOUND = """
+select r.census_point, d.outcome, r.suite, r.check_id, r.priority, r.status, r.failed_count, r.owner_service, r.reason
+from assurance.check_result as r
+inner join assurance.gate_decision as d on d.decision_id = r.decision_id
+where r.la_code = %(la)s and r.status <> 'passed' and r.status <> 'not_applicable'
+order by d.delivery_seq, r.priority nulls first, r.suite, r.check_id
+"""
+
+PACKAGES = """
+select census_point, signed_by, package_path, payload_sha256 from ledger.submission
+where la_code = %(la)s and outcome = 'sealed' order by chain_number
+"""
+
+DELIVERED = """
+select count(*), sum(rows_in), sum(rows_loaded), sum(rows_unchanged), sum(rows_rejected)
+from control.delivery where mode <> 'decision' and status = 'accepted'
+"""
+
+
+class DemoError(RuntimeError):
+    """The demonstration cannot start or did not end as it must."""
+
+
+def run(
+    stack: Stack, output: Output, people: int, seed: int, first: str, last: str
+) -> dict[str, Any]:
+    """Run the demonstration, or, when it ran before, show its figures again.
+
+    Args:
+        people: size of the county; ``first`` and ``last``: census points, ``YYYY-MM``.
+    Returns:
+        measures, findings and packages, as plain data.
+    Raises:
+        DemoError: the warehouse holds other data, or a run did not end as it must.
+    """
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        output.say(f"{time.monotonic() - started:5.0f} s  {line}")
+
+    stack.say = say
+    settings = stack.settings
+    stack.up()
+    county = _county(stack, people, seed, first, last, say)
+    schedule = list(csv.DictReader((county / "schedule.csv").open(encoding="utf-8")))
+    api = census_run.client(stack)
+    for dag in (INGEST, BUILD, census_run.DAG):
+        census_run.wait_for_dag(api, dag)
+    points = calendar.census_points(settings.la_code, first, last)
+    sealed = _column(stack, SEALED)
+    for point in points:
+        if point.census_point in sealed:
+            say(f"{point.census_point} is sealed already")
+            continue
+        _take_point(stack, api, county, schedule, point, say)
+    _finish_live_build(api, say)
+    _assert_scheduled(api, [point.census_point for point in points])
+    return _show(stack, output, say)
+
+
+def _column(stack: Stack, query: str) -> list:
+    with connect(stack.settings.dsn("auditor")) as connection:
+        rows = connection.execute(query, {"la": stack.settings.la_code}).fetchall()
+    return [row[0] for row in rows]
+
+
+def _county(stack: Stack, people: int, seed: int, first: str, last: str, say: Callable) -> Path:
+    """Generate the county, unless this very one was generated before.
+
+    Raises:
+        DemoError: the warehouse holds deliveries of something else.
+    """
+    from synthetic_county import Config, generate
+
+    settings = stack.settings
+    wanted = {"people": people, "seed": seed, "first": first, "last": last}
+    stamp = settings.home / "demo" / "county.json"
+    county = settings.home / "demo" / "county"
+    if stamp.exists():
+        present = json.loads(stamp.read_text())
+        if present != wanted:
+            raise DemoError(
+                f"This warehouse holds the demonstration county {present}, not {wanted}. Set NEET_HOME to another "
+                "folder for a second one, or start afresh with `make clean`."
+            )
+        return county
+    with connect(settings.dsn("auditor")) as connection:
+        if connection.execute("select 1 from control.delivery limit 1").fetchone():
+            raise DemoError(
+                "This warehouse holds deliveries that are not the demonstration's; synthetic people must never "
+                "mix with real ones. Set NEET_HOME to another folder."
+            )
+    say(f"Generating a synthetic county of {people} people, seed {seed}")
+    shutil.rmtree(county, ignore_errors=True)
+    generate(
+        Config(
+            people=people,
+            seed=seed,
+            first_month=calendar.academic_year_of(
+                calendar.census_point(settings.la_code, first).period_end
+            ).starts_on.strftime("%Y-%m"),
+            last_month=last,
+            first_point=first,
+            la_code=settings.la_code,
+            defects="demo",
+            out=county,
+        )
+    )
+    stamp.write_text(json.dumps(wanted))
+    return county
+
+
+def _put(stack: Stack, county: Path, rows: list[dict]) -> None:
+    """Leave files in the inbox, as a source system would: under a temporary name, then renamed."""
+    inbox = stack.settings.inbox
+    for row in rows:
+        folder = inbox / row["feed"]
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{row['file']}.part"
+        shutil.copyfile(county / "exports" / row["deliver_on"] / row["file"], temporary)
+        temporary.rename(folder / row["file"])
+
+
+def _put_scorecards(stack: Stack) -> None:
+    folder = stack.settings.inbox / "dfe_la_scorecard"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sorted((stack.settings.root / "data" / "dfe_scorecard").glob("*.csv")):
+        shutil.copyfile(file, folder / file.name)
+
+
+def _take_point(
+    stack: Stack,
+    api: AirflowApi,
+    county: Path,
+    schedule: list[dict],
+    point: calendar.CensusPoint,
+    say: Callable,
+) -> None:
+    name = point.census_point
+    rows = [row for row in schedule if row["census_point"] == name]
+    first = [row for row in rows if row["after_block"] == "N"]
+    second = [row for row in rows if row["after_block"] == "Y"]
+    say(f"{name}: {len(first)} files arrive")
+    if not _column(stack, "select 1 from control.delivery where feed = 'dfe_la_scorecard' limit 1"):
+        _put_scorecards(stack)
+    _put(stack, county, first)
+    _ingest(api, max(row["deliver_on"] for row in first), say)
+    ended = _census(stack, name, say)
+    if ended.outcome == "blocked" and second:
+        say(
+            f"{name}: the gate blocks the return, as planned. Core+ is corrected: {len(second)} files arrive"
+        )
+        _put(stack, county, second)
+        _ingest(api, max(row["deliver_on"] for row in second), say)
+        ended = _census(stack, name, say)
+    if ended.outcome != "sealed":
+        raise DemoError("\n".join([f"{name} ended as {ended.outcome}, not sealed:", *ended.lines]))
+
+
+def _census(stack: Stack, point: str, say: Callable) -> census_run.Ended:
+    known = {"known_seq": None, "known_at": None}
+    ended = census_run.take(
+        stack, point, "sign", SIGNER, "demonstration: read and agreed", known, say, backfill=True
+    )
+    for line in ended.lines:
+        for part in line.splitlines():
+            say(f"  {part}")
+    return ended
+
+
+def _ingest(api: AirflowApi, day: str, say: Callable) -> None:
+    """One backfilled run of ``ingest`` for a collection day."""
+    before = {run["dag_run_id"]: run["queued_at"] for run in api.runs(INGEST)}
+    api.backfill(INGEST, day, day)
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        for run in api.runs(INGEST, run_type="backfill"):
+            fresh = before.get(run["dag_run_id"]) != run["queued_at"]
+            if run["partition_key"] == day and fresh and run["state"] in census_run.ENDED:
+                if run["state"] == "failed":
+                    raise DemoError(f"ingest of {day} failed: {run['dag_run_id']}")
+                say(f"  ingest {day}: success")
+                return
+        time.sleep(census_run.POLL_SECONDS)
+    raise DemoError(f"ingest of {day} did not end within three minutes.")
+
+
+def _finish_live_build(api: AirflowApi, say: Callable) -> None:
+    """Wait until the builds that the accepted deliveries set off have ended."""
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < 3:
+        busy = api.runs(BUILD, state="running") + api.runs(BUILD, state="queued")
+        if busy:
+            quiet_since = time.monotonic()
+        time.sleep(census_run.POLL_SECONDS)
+    newest = api.runs(BUILD, limit=1)
+    if not newest or newest[0]["state"] != "success":
+        raise DemoError("build_warehouse has not succeeded: see its newest run in Airflow.")
+    say("The live marts are built and published")
+
+
+def _assert_scheduled(api: AirflowApi, points: list[str]) -> None:
+    """The runs stand in Airflow's metadata as scheduled or backfilled, one or more a point."""
+    kinds = {run["partition_key"]: run["run_type"] for run in api.runs(census_run.DAG)}
+    wrong = {point: kinds.get(point) for point in points if kinds.get(point) not in SCHEDULED}
+    if wrong:
+        raise DemoError(f"Census runs that the scheduler did not make: {wrong}")
+
+
+def _rows(connection, query: str, la: str) -> list[dict]:
+    cursor = connection.execute(query, {"la": la})
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def _percent(value) -> str:
+    return "" if value is None else f"{float(value) * 100:.1f}"
+
+
+def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
+    settings = stack.settings
+    with connect(settings.dsn("auditor")) as connection:
+        measures = _rows(connection, MEASURES, settings.la_code)
+        found = _rows(connection, FOUND, settings.la_code)
+        packages = _rows(connection, PACKAGES, settings.la_code)
+        files, rows_in, loaded, unchanged, rejected = connection.execute(DELIVERED).fetchone()
+    rates = {"AP-NEET": "NEET %", "AP-NK": "Not Known %", "AP-PART": "Participating %"}
+    by_point: dict[str, dict] = {}
+    for row in measures:
+        if row["kpi_id"] in rates:
+            by_point.setdefault(row["census_point"], {})[row["kpi_id"]] = row
+    output.table(
+        "As submitted",
+        ["point", "cohort", "NEET", *rates.values()],
+        [
+            (point, values["AP-NEET"]["denominator"], values["AP-NEET"]["numerator"],
+             *[_percent(values[kpi]["value"]) for kpi in rates])
+            for point, values in by_point.items()
+        ],
+    )  # fmt: skip
+    output.table(
+        "Scorecard measures (three-month averages of counts; participation in March)",
+        ["measure", "period", "numerator", "denominator", "%", "target %", "RAG"],
+        [
+            (r["kpi_id"], r["period_code"], r["numerator"], r["denominator"], _percent(r["value"]),
+             _percent(r["target"]), r["rag"])
+            for r in measures if r["kpi_id"].startswith("SC-")
+        ],
+    )  # fmt: skip
+    output.table(
+        "What the gate found",
+        ["point", "gate", "check", "priority", "status", "records", "owner", "what"],
+        [
+            (r["census_point"], r["outcome"], r["check_id"], r["priority"], r["status"], r["failed_count"],
+             r["owner_service"], r["reason"][:60])
+            for r in found
+        ],
+    )  # fmt: skip
+    output.table(
+        "Sealed packages",
+        ["point", "signed by", "payload sha256", "folder"],
+        [
+            (p["census_point"], p["signed_by"], p["payload_sha256"][:16], p["package_path"])
+            for p in packages
+        ],
+    )
+    users = stack.installation()["airflow_users"]
+    docs = sorted(settings.data_docs.rglob("index.html"))
+    if not output.as_json:
+        for line in (
+            "",
+            f"{files} files delivered: {rows_in} rows = {loaded} loaded + {unchanged} unchanged + {rejected} rejected.",
+            f"The sign-offs were answered through Airflow's API on behalf of '{SIGNER}'.",
+            f"Check reports (Data Docs): {docs[-1] if docs else settings.data_docs}",
+            f"Verify a package:          ./neet package verify {packages[-1]['package_path']}",
+            "Ask the marts:             ./neet sql 'select * from published_internal.fct_kpi_value'",
+            f"Airflow:                   {stack.api_url}  as mi_officer / {users['mi_officer']}",
+            "Stop everything:           make down",
+        ):
+            output.console.print(line, markup=False)
+    say("Done")
+    return {"measures": measures, "found": found, "packages": packages}
