@@ -1,0 +1,1 @@
+"""The return as a package: candidate, seal, signature, ledger, verification."""
