@@ -1,0 +1,22 @@
+{#  The counts of int_cohort_count, by the names that kpi_definition refers to. #}
+
+{% macro duration_band_measures() -%}
+    {{ return(['neet_band_00_06', 'neet_band_06_12', 'neet_band_12_26', 'neet_band_26_52', 'neet_band_52_up']) }}
+{%- endmacro %}
+
+{% macro cohort_measures() -%}
+    {{ return(['cohort', 'neet', 'not_known', 'neet_or_not_known', 'eet', 'participating', 'full_time_education',
+               'apprenticeship', 'other_education_and_training', 'neet_over_06_weeks', 'neet_over_12_weeks',
+               'neet_over_52_weeks'] + duration_band_measures()) }}
+{%- endmacro %}
+
+{% macro flow_measures() %}{{ return({'neet_joiners': 'joiners', 'neet_leavers': 'leavers'}) }}{% endmacro %}
+
+{#  The count that a definition names, out of a row that holds them all; null for a name nobody counts. #}
+{% macro named_measure(name, counts) -%}
+    case {{ name }}
+        {%- for measure in cohort_measures() + flow_measures().keys() | list %}
+        when '{{ measure }}' then {{ counts }}.{{ measure }}
+        {%- endfor %}
+    end
+{%- endmacro %}

@@ -1,0 +1,1 @@
+{{ history_of('dfe_la_scorecard') }}

@@ -1,0 +1,52 @@
+{#  The guarantee record that each person's node must hold at the month reported (nccis.md section 6): from April until
+    the academic year ends that of their own year group, afterwards that of the year group they have just left. #}
+with guarantee as (
+    select
+        la_code,
+        {{ person_key('la_code', 'young_persons_id') }} as person_id,
+        {{ to_integer('guarantee_year') }} as guarantee_year,
+        {{ to_integer('year_group') }} as year_group,
+        {{ to_text('guarantee_status') }} as guarantee_status,
+        {{ to_text('lea_code') }} as lea_code
+    from {{ as_known(ref('hist_core_plus_september_guarantee')) }} as known
+),
+
+person as (
+    select
+        person.la_code,
+        person.person_id,
+        person.year_group,
+        month_end.month_end,
+        month_end.academic_year_starts_on,
+        extract(month from month_end.month_end) >= {{ policy('guarantee_window_first_month', 'month_end.month_end') }}
+            and extract(month from month_end.month_end) < extract(month from month_end.academic_year_starts_on)
+            as is_own_year
+    from {{ ref('int_person_month') }} as person
+    inner join {{ ref('int_month_end') }} as month_end
+        on month_end.la_code = person.la_code and month_end.month_end = person.month_end
+    where person.is_reporting_point
+),
+
+wanted as (
+    select
+        person.*,
+        cast(extract(year from academic_year_starts_on) as integer) + case when is_own_year then 1 else 0 end
+            as guarantee_year,
+        year_group - case when is_own_year then 0 else 1 end as guarantee_year_group
+    from person
+)
+
+select
+    wanted.la_code,
+    wanted.person_id,
+    wanted.month_end,
+    guarantee.guarantee_year,
+    guarantee.year_group,
+    guarantee.guarantee_status,
+    guarantee.lea_code
+from wanted
+inner join guarantee
+    on guarantee.la_code = wanted.la_code
+    and guarantee.person_id = wanted.person_id
+    and guarantee.guarantee_year = wanted.guarantee_year
+    and guarantee.year_group = wanted.guarantee_year_group

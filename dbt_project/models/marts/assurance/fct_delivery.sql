@@ -1,0 +1,26 @@
+{#  Held, refused and duplicate files have no place in the order of what is known, so they are listed as they stand. #}
+select
+    la_code,
+    delivery_id,
+    feed,
+    provider,
+    period,
+    as_at,
+    mode,
+    file_name,
+    file_sha256,
+    file_bytes,
+    received_at,
+    status,
+    status_reason,
+    accepted_at,
+    delivery_seq,
+    contract_version,
+    rows_in,
+    rows_loaded,
+    rows_unchanged,
+    rows_rejected,
+    rows_closed,
+    closures_held as is_closure_held,
+    duplicate_of
+from {{ source('control', 'delivery') }}

@@ -1,0 +1,19 @@
+select
+    la_code,
+    decision_id,
+    run_id,
+    census_point,
+    known_seq,
+    delivery_seq,
+    outcome,
+    payload_sha256,
+    decided_by,
+    answered_by,
+    decided_at,
+    reason,
+    rules_run,
+    rules_failed,
+    rules_waived,
+    rules_not_applicable,
+    rules_could_not_run
+from {{ as_known(source('assurance', 'gate_decision'), from_column='delivery_seq', to_column=none) }} as decision

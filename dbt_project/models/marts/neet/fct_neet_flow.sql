@@ -1,0 +1,94 @@
+{#  Opening + joiners - leavers = closing, by month-end status alone: the tolerance for short gaps touches spell length,
+    not these. The four numbers are counted separately, so that the sum is a check and not a definition. #}
+with reporting_group as (
+    select * from {{ ref('reporting_group') }}
+),
+
+neet as (
+    select
+        person.basis,
+        person.la_code,
+        person.month_end,
+        person.person_id,
+        area.area_type,
+        case area.area_type when 'county' then person.la_code else coalesce(person.district_code, 'NOT_RECORDED') end
+            as area_code,
+        reporting_group.group_code
+    from {{ ref('int_measured_month') }} as person
+    cross join (select 'county' as area_type union all select 'district') as area
+    inner join reporting_group
+        on (reporting_group.sen_group is null or reporting_group.sen_group = person.sen_group)
+        and (not reporting_group.is_vulnerable_only or person.is_vulnerable)
+    where person.status_bucket = 'NEET'
+),
+
+cell as (
+    select basis, la_code, month_end, area_type, area_code, group_code from {{ ref('int_cohort_count') }}
+),
+
+-- A month has a flow when the month before it was counted too.
+month_pair as (
+    select counted.basis, counted.la_code, counted.month_end, counted.previous_month_end
+    from (
+        select distinct
+            basis, la_code, month_end,
+            {{ add_days("cast(date_trunc('month', month_end) as date)", -1) }} as previous_month_end
+        from cell
+    ) as counted
+    inner join (select distinct basis, la_code, month_end from cell) as before
+        on before.basis = counted.basis
+        and before.la_code = counted.la_code
+        and before.month_end = counted.previous_month_end
+),
+
+reported as (
+    select distinct
+        month_pair.basis, month_pair.la_code, month_pair.month_end, month_pair.previous_month_end,
+        cell.area_type, cell.area_code, cell.group_code
+    from month_pair
+    inner join cell
+        on cell.basis = month_pair.basis
+        and cell.la_code = month_pair.la_code
+        and cell.month_end in (month_pair.month_end, month_pair.previous_month_end)
+),
+
+-- One row a person who is NEET at either end of the month.
+movement as (
+    select
+        reported.basis, reported.la_code, reported.month_end,
+        reported.area_type, reported.area_code, reported.group_code,
+        neet.person_id,
+        max(case when neet.month_end = reported.previous_month_end then 1 else 0 end) as was_neet,
+        max(case when neet.month_end = reported.month_end then 1 else 0 end) as is_neet
+    from reported
+    inner join neet
+        on neet.basis = reported.basis
+        and neet.la_code = reported.la_code
+        and neet.area_type = reported.area_type
+        and neet.area_code = reported.area_code
+        and neet.group_code = reported.group_code
+        and neet.month_end in (reported.month_end, reported.previous_month_end)
+    group by 1, 2, 3, 4, 5, 6, 7
+)
+
+select
+    reported.la_code,
+    reported.basis,
+    reported.month_end,
+    {{ month_code('reported.month_end') }} as census_point,
+    reported.area_type,
+    reported.area_code,
+    reported.group_code,
+    coalesce(sum(movement.was_neet), 0) as opening,
+    coalesce(sum(case when movement.is_neet = 1 and movement.was_neet = 0 then 1 else 0 end), 0) as joiners,
+    coalesce(sum(case when movement.was_neet = 1 and movement.is_neet = 0 then 1 else 0 end), 0) as leavers,
+    coalesce(sum(movement.is_neet), 0) as closing
+from reported
+left join movement
+    on movement.basis = reported.basis
+    and movement.la_code = reported.la_code
+    and movement.month_end = reported.month_end
+    and movement.area_type = reported.area_type
+    and movement.area_code = reported.area_code
+    and movement.group_code = reported.group_code
+group by 1, 2, 3, 4, 5, 6, 7

@@ -1,0 +1,108 @@
+{#  One record a person, in the order of YoungPersonsID: everything as Core+ recorded it, faults included, so that the
+    rules can speak about it. Only four things are worked out: who is in, which activity is in force at the period's end,
+    which guarantee record belongs in which node, and the lapse flag of an extract taken after the period's end. #}
+with reported_before as (
+    select
+        record.la_code,
+        record.young_persons_id,
+        max(case when status.is_leaver then 1 else 0 end) as times_as_leaver
+    from {{ source('submitted', 'return_record') }} as record
+    inner join {{ ref('int_submission') }} as submission
+        on submission.la_code = record.la_code
+        and submission.submission_id = record.submission_id
+        and submission.is_before_reporting_point
+    left join {{ ref('cohort_status_codes') }} as status
+        on status.cohort_status_code = record.cohort_status
+    group by record.la_code, record.young_persons_id
+),
+
+-- Leavers go once: in the month they leave, or later if they were reported as present before (nccis.md section 3.4).
+member as (
+    select
+        person.*,
+        point.period_end
+    from {{ ref('int_person_month') }} as person
+    inner join {{ ref('int_reporting_point') }} as point
+        on point.la_code = person.la_code and point.period_end = person.month_end
+    left join reported_before
+        on reported_before.la_code = person.la_code
+        and reported_before.young_persons_id = person.young_persons_id
+    where not person.is_leaver
+        or (
+            coalesce(reported_before.times_as_leaver, 0) = 0
+            and (
+                reported_before.young_persons_id is not null
+                or person.cohort_status_on between point.month_starts_on and point.period_end
+            )
+        )
+),
+
+recorded_person as (
+    select * from {{ as_known(ref('hist_core_plus_people')) }} as known
+),
+
+recorded_activity as (
+    select
+        known.*,
+        {{ key_of(['la_code', "'core_plus'", 'activity_id']) }} as activity_spell_id
+    from {{ as_known(ref('hist_core_plus_activities')) }} as known
+),
+
+guarantee as (
+    select * from {{ ref('int_september_guarantee') }}
+)
+
+select
+    member.la_code,
+    member.census_point,
+    cast(row_number() over (partition by member.la_code order by {{ bytewise('member.young_persons_id') }}) as integer)
+        as record_number,
+    member.person_id,
+    member.owner_service_code,
+    member.young_persons_id,
+    member.cohort_status_code as cohort_status,
+    {% for column in ['given_name', 'middle_name', 'family_name', 'address_line1', 'address_line2', 'address_line3',
+                      'address_line4', 'town', 'county', 'postcode', 'gender', 'dob', 'ethnicity', 'lead_lea',
+                      'educated_lea'] %}
+    nullif(person.{{ column }}, '') as {{ column }},
+    {% endfor %}
+    -- Whoever left after the period's end is reported as present, and so as transferred nowhere.
+    case when not member.left_later then nullif(person.transferred_to_la_code, '') end as transferred_to_la_code,
+    {% for column in ['lea_code_at_year11', 'unique_learner_no', 'unique_pupil_number', 'guarantee_status_indicator',
+                      'previous_ypid_identifier'] %}
+    nullif(person.{{ column }}, '') as {{ column }},
+    {% endfor %}
+    year_11.guarantee_status as year11_guarantee_status,
+    year_11.lea_code as year11_lea_code,
+    year_12.guarantee_status as year12_guarantee_status,
+    year_12.lea_code as year12_lea_code,
+    {% for column in ['level_of_need_code', 'send_flag', 'sen_support_flag'] %}
+    nullif(person.{{ column }}, '') as {{ column }},
+    {% endfor %}
+    nullif(activity.activity_code, '') as activity_code,
+    nullif(activity.start_on, '') as start_date,
+    nullif(activity.ascertained_on, '') as date_ascertained,
+    nullif(activity.verified_on, '') as date_verified,
+    nullif(activity.review_on, '') as review_date,
+    nullif(activity.due_to_lapse_on, '') as due_to_lapse_date,
+    case
+        when activity.activity_spell_id is null then null
+        when activity.currency_lapsed in ('Y', 'N') and activity.version_as_at > member.period_end
+            then case when member.is_lapsed then 'Y' else 'N' end
+        else nullif(activity.currency_lapsed, '')
+    end as currency_lapsed,
+    nullif(activity.establishment_number, '') as establishment_number,
+    nullif(activity.establishment_name, '') as establishment_name,
+    nullif(activity.uk_provider_reference_number, '') as uk_provider_reference_number,
+    nullif(activity.neet_start_on, '') as neet_start_date,
+    nullif(activity.predicted_end_on, '') as predicted_end_date,
+    nullif(person.intended_destination_yr11, '') as intended_destination_yr11
+from member
+inner join recorded_person as person
+    on person.la_code = member.la_code and person.young_persons_id = member.young_persons_id
+left join recorded_activity as activity
+    on activity.la_code = member.la_code and activity.activity_spell_id = member.activity_spell_id
+left join guarantee as year_11
+    on year_11.la_code = member.la_code and year_11.person_id = member.person_id and year_11.year_group = 11
+left join guarantee as year_12
+    on year_12.la_code = member.la_code and year_12.person_id = member.person_id and year_12.year_group = 12

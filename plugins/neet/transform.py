@@ -1,0 +1,654 @@
+"""Builds of the dbt project: the live lineage and what is published of it, and the lineage of a census run.
+
+dbt runs in this process (``dbtRunner``). Every build is a row of ``control.build``; a row left ``running`` by a killed
+process is closed by the next build, which starts afresh. Nothing a reader sees changes until :func:`publish`, which is
+one transaction (design rule 7).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from neet.census import CensusRun
+from neet.database import connect
+from neet.settings import Settings
+from neet.version import code_version
+
+LAYERS = ("seeds", "hist", "intermediate", "marts")
+"""One selector of ``selectors.yml`` each, in the order they are built."""
+
+LIVE_LOCK = 8_860_101
+"""Advisory lock of the live lineage: one build or publication at a time."""
+
+CENSUS_LOCK_CLASS = 886_102
+"""First key of the two-key advisory locks of census schemas; the second is the hash of the schema's name."""
+
+SEED_LOCK = 8_860_103
+"""Advisory lock of the schema ``reference``, which both lineages read."""
+
+BUILDS_KEPT = 2
+"""Published builds kept in ``published_store``: the one being read, and the one before it."""
+
+READERS = ("neet_bi", "neet_auditor")
+
+
+class BuildFailed(RuntimeError):
+    """A model or a data test failed; the message names it and says what dbt said.
+
+    Attributes:
+        failures: one dictionary a failing node: ``name``, ``kind``, ``file``, ``message``.
+    """
+
+    def __init__(self, message: str, failures: list[dict]):
+        super().__init__(message)
+        self.failures = failures
+
+
+class BuildRefused(RuntimeError):
+    """The build or publication asked for would break a promise; the message says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build as ``control.build`` knows it.
+
+    Attributes:
+        build_id: rises with every build, live or census.
+        lineage: ``live`` or ``census``.
+        schema_name: the schema of a census build; None for live, which has one a layer.
+        known_seq: deliveries and decisions up to this one are seen.
+        status: ``running``, ``built``, ``published`` or ``failed``.
+        seconds: duration of the layers built by this call.
+        nodes: dbt nodes run by this call: ``{"success": 40, "pass": 50}``.
+    """
+
+    build_id: int
+    lineage: str
+    known_seq: int
+    status: str
+    schema_name: str | None = None
+    seconds: float = 0.0
+    nodes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What readers see from now on.
+
+    Attributes:
+        rows: row count of each published mart.
+        is_new: False when the build was published already and nothing was done.
+    """
+
+    build_id: int
+    known_seq: int
+    rows: dict[str, int]
+    is_new: bool
+
+
+def seed_fingerprint(settings: Settings) -> str:
+    """SHA-256 (64 hex digits) over names and contents of the seeds, with the column types they are loaded with."""
+    digest = hashlib.sha256()
+    folder = settings.dbt_project / "seeds"
+    for file in sorted([*folder.rglob("*.csv"), *folder.rglob("*.yml")]):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def build_live(
+    settings: Settings,
+    dsn_builder: str,
+    layer: str | None = None,
+    known_seq: int | None = None,
+    build_id: int | None = None,
+) -> Build:
+    """Build the live lineage, whole or one layer of it.
+
+    A whole build, or the first layer, begins a new build and resolves its known time; the other layers go on with the
+    ``build_id`` that the first returned.
+
+    Args:
+        layer: one of :data:`LAYERS`; None builds all of them.
+        known_seq: see deliveries up to this one; default: everything accepted so far. Only at the beginning.
+        build_id: the build to go on with; required for every layer but the first.
+    Raises:
+        BuildFailed: a model or test failed; the build is marked as failed.
+        BuildRefused: ``known_seq`` lies before what is published or after what is accepted, the build to go on with
+            has been superseded, or another process is building.
+    """
+    if layer is not None and layer not in LAYERS:
+        raise ValueError(f"unknown layer {layer!r}; expected one of {', '.join(LAYERS)}")
+    begins = layer is None or layer == LAYERS[0]
+    if not begins and build_id is None:
+        raise ValueError(
+            f"layer {layer!r} goes on with a build: give the build_id that {LAYERS[0]!r} returned"
+        )
+    with _lock(dsn_builder, LIVE_LOCK, "the live lineage"):
+        if begins and build_id is None:
+            build = _begin_live(settings, dsn_builder, known_seq)
+        else:
+            build = _resume_live(dsn_builder, build_id)
+        variables = {"lineage": "live", "known_seq": build.known_seq, "build_id": build.build_id}
+        variables["la_code"] = settings.la_code
+        with _recorded(dsn_builder, build) as outcome:
+            with _seeds(settings, dsn_builder, outcome, variables):
+                if layer != "seeds":
+                    selector = layer or "models"
+                    _dbt(settings, dsn_builder, ["--selector", selector], variables, outcome)
+            if layer in (None, LAYERS[-1]):
+                outcome.status = "built"
+    return outcome.build()
+
+
+def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
+    """Build the return of a census run and its measures in the run's own schema, at the run's known time.
+
+    Everything comes from ``run``: building it again gives the same tables. Seeds are loaded first if they have changed.
+
+    Raises:
+        BuildFailed: a model or test failed.
+        BuildRefused: the schema is not named ``census_*``, or another process is building it.
+    """
+    if not run.schema_name.startswith("census_"):
+        raise BuildRefused(
+            f"A census build may only write to a schema named census_*, not to {run.schema_name!r}: it shows what was "
+            f"known at delivery {run.known_seq}, which must never be read as today's figures."
+        )
+    schema_key = int.from_bytes(
+        hashlib.sha256(run.schema_name.encode()).digest()[:4], "big", signed=True
+    )
+    with _lock(dsn_builder, (CENSUS_LOCK_CLASS, schema_key), f"the schema {run.schema_name}"):
+        build = _begin(
+            dsn_builder,
+            lineage="census",
+            la_code=run.la_code,
+            census_point=run.census_point,
+            schema_name=run.schema_name,
+            known_seq=run.known_seq,
+            fingerprint=seed_fingerprint(settings),
+        )
+        variables = {
+            "lineage": "census",
+            "known_seq": run.known_seq,
+            "la_code": run.la_code,
+            "census_point": run.census_point,
+            "period_end": run.period_end.isoformat(),
+            "census_schema": run.schema_name,
+            "build_id": build.build_id,
+        }
+        with _recorded(dsn_builder, build) as outcome:
+            with _seeds(settings, dsn_builder, outcome, variables):
+                _dbt(settings, dsn_builder, ["--selector", "census"], variables, outcome)
+            outcome.status = "built"
+    return outcome.build()
+
+
+def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -> Publication:
+    """Show a finished live build to readers: every mart at once, or nothing.
+
+    One transaction copies each mart that its contract marks ``publish: internal`` into a partition of its own in
+    ``published_store``, restores the views and grants of ``published_internal``, and moves the pointer. A reader's
+    statement sees the build before or this one, never some of each. Builds older than the last :data:`BUILDS_KEPT` are
+    dropped afterwards. Killed at any moment it leaves the former build published, and can be run again.
+
+    Args:
+        build_id: default: the newest live build.
+    Raises:
+        BuildRefused: there is no such build, it has not been built to the end, or a later one has begun, so that the
+            live tables are no longer its own.
+    """
+    marts = _published_marts(settings)
+    with _lock(dsn_builder, LIVE_LOCK, "the live lineage"), connect(dsn_builder) as connection:
+        connection.execute("set transaction isolation level repeatable read")
+        newest = connection.execute(
+            "select build_id, known_seq, status from control.build where lineage = 'live' order by build_id desc limit 1"
+        ).fetchone()
+        if newest is None:
+            raise BuildRefused("There is no live build to publish. Run the build first.")
+        build_id = build_id or newest[0]
+        if build_id != newest[0]:
+            raise BuildRefused(
+                f"Build {build_id} cannot be published: build {newest[0]} began after it and writes to the same "
+                f"tables. Publish build {newest[0]} when it is done."
+            )
+        _, known_seq, status = newest
+        if status == "published":
+            rows = connection.execute(
+                "select detail->'published_rows' from control.build where build_id = %s", [build_id]
+            ).fetchone()[0]
+            return Publication(build_id, known_seq, rows, is_new=False)
+        if status != "built":
+            raise BuildRefused(
+                f"Build {build_id} cannot be published: it is {status}. Run the build again; readers keep the former one."
+            )
+        rows = {mart: _store(connection, schema, mart, build_id) for mart, schema in marts.items()}
+        _point_to(connection, build_id, known_seq)
+        _restore_views(connection, list(marts))
+        connection.execute(
+            """update control.build set status = 'published', finished_at = coalesce(finished_at, now()),
+                 detail = coalesce(detail, '{}'::jsonb) || jsonb_build_object('published_rows', %s::jsonb,
+                   'published_at', now()) where build_id = %s""",
+            [json.dumps(rows), build_id],
+        )
+    _drop_old_builds(dsn_builder)
+    return Publication(build_id, known_seq, rows, is_new=True)
+
+
+# -- beginning and recording a build ---------------------------------------------------------------------------------
+
+
+@dataclass
+class _Outcome:
+    build_row: Build
+    status: str = "running"
+    seconds: float = 0.0
+    nodes: dict[str, int] = field(default_factory=dict)
+    detail: dict = field(default_factory=dict)
+
+    def add(self, results, label: str) -> None:
+        layer = self.detail.setdefault("layers", {}).setdefault(label, {})
+        for result in results:
+            outcome = str(result.status)
+            self.nodes[outcome] = self.nodes.get(outcome, 0) + 1
+            layer[result.node.name] = [outcome, round(result.execution_time, 2)]
+
+    def build(self) -> Build:
+        return dataclasses.replace(
+            self.build_row, status=self.status, seconds=round(self.seconds, 1), nodes=self.nodes
+        )
+
+
+@contextlib.contextmanager
+def _recorded(dsn: str, build: Build) -> Iterator[_Outcome]:
+    """Write the outcome of a build, or of a layer of it, into its row, whatever happens."""
+    outcome = _Outcome(build)
+    started = dt.datetime.now(dt.UTC)
+    try:
+        yield outcome
+    except BaseException as error:
+        outcome.status = "failed"
+        outcome.detail["error"] = str(error)[:4000]
+        raise
+    finally:
+        outcome.seconds = (dt.datetime.now(dt.UTC) - started).total_seconds()
+        with connect(dsn) as connection:
+            (before,) = connection.execute(
+                "select coalesce(detail, '{}'::jsonb) from control.build where build_id = %s for update",
+                [build.build_id],
+            ).fetchone()
+            layers = before.get("layers", {}) | outcome.detail.get("layers", {})
+            detail = before | outcome.detail | ({"layers": layers} if layers else {})
+            connection.execute(
+                """update control.build set status = %s, detail = %s,
+                     finished_at = case when %s <> 'running' then now() end where build_id = %s""",
+                [outcome.status, json.dumps(detail), outcome.status, build.build_id],
+            )
+
+
+def _begin_live(settings: Settings, dsn: str, known_seq: int | None) -> Build:
+    with connect(dsn) as connection:
+        accepted = connection.execute("select max(delivery_seq) from control.delivery").fetchone()[
+            0
+        ]
+        published = connection.execute(
+            "select max(known_seq) from control.build where lineage = 'live' and status = 'published'"
+        ).fetchone()[0]
+    accepted, published = accepted or 0, published or 0
+    known_seq = accepted if known_seq is None else known_seq
+    if known_seq > accepted:
+        raise BuildRefused(
+            f"known_seq {known_seq} has not been reached: the newest accepted delivery is {accepted}."
+        )
+    if known_seq < published:
+        raise BuildRefused(
+            f"The live lineage shows what is known now: it may not go back to delivery {known_seq}, because delivery "
+            f"{published} is already published. To see an earlier moment, run a census build (`./neet census POINT`)."
+        )
+    return _begin(dsn, lineage="live", known_seq=known_seq, fingerprint=seed_fingerprint(settings))
+
+
+def _begin(dsn: str, *, lineage: str, known_seq: int, fingerprint: str, **where) -> Build:
+    """A new row of control.build. Rows still running in the same place are from processes that were killed: the lock
+    that the caller holds says that nobody else is at work there."""
+    place = {"la_code": None, "census_point": None, "schema_name": None} | where
+    with connect(dsn) as connection:
+        connection.execute(
+            """update control.build set status = 'failed', finished_at = now(),
+                 detail = coalesce(detail, '{}'::jsonb) || '{"error": "left running by a process that ended; superseded"}'
+               where status = 'running' and lineage = %s and schema_name is not distinct from %s""",
+            [lineage, place["schema_name"]],
+        )
+        (build_id,) = connection.execute(
+            """insert into control.build (lineage, la_code, census_point, schema_name, known_seq, code_version,
+                 seed_fingerprint) values (%s, %s, %s, %s, %s, %s, %s) returning build_id""",
+            [lineage, *place.values(), known_seq, code_version(), fingerprint],
+        ).fetchone()
+    return Build(build_id, lineage, known_seq, "running", place["schema_name"])
+
+
+def _resume_live(dsn: str, build_id: int) -> Build:
+    with connect(dsn) as connection:
+        newest = connection.execute(
+            "select max(build_id) from control.build where lineage = 'live'"
+        ).fetchone()[0]
+        row = connection.execute(
+            "select known_seq, status from control.build where build_id = %s and lineage = 'live'",
+            [build_id],
+        ).fetchone()
+        if row is None:
+            raise BuildRefused(f"There is no live build {build_id}.")
+        if newest != build_id or row[1] == "published":
+            raise BuildRefused(
+                f"Live build {build_id} cannot go on: "
+                + (f"build {newest} began after it." if newest != build_id else "it is published.")
+                + " Begin a new build."
+            )
+        # A task may run again after a failure: going on is what makes it whole.
+        connection.execute(
+            "update control.build set status = 'running' where build_id = %s", [build_id]
+        )
+    return Build(build_id, "live", row[0], "running")
+
+
+@contextlib.contextmanager
+def _lock(dsn: str, key: int | tuple[int, int], what: str) -> Iterator[None]:
+    """Hold an advisory lock on a session of its own; a killed process lets go of it.
+
+    Raises:
+        BuildRefused: another process holds it.
+    """
+    keys = key if isinstance(key, tuple) else (key,)
+    with connect(dsn, autocommit=True) as holder:
+        placeholders = sql.SQL(", ").join(sql.Placeholder() * len(keys))
+        got = holder.execute(
+            sql.SQL("select pg_try_advisory_lock({})").format(placeholders), keys
+        ).fetchone()[0]
+        if not got:
+            raise BuildRefused(
+                f"Another process is building or publishing {what}. Wait for it, then try again."
+            )
+        yield
+
+
+# -- running dbt -----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _seeds(settings: Settings, dsn: str, outcome: _Outcome, variables: dict) -> Iterator[None]:
+    """Hold the seeds of this code in ``reference`` while the block runs, loading them first if they differ.
+
+    They are replaced whole, as columns may have changed, and never under the feet of another build: whoever reads them
+    shares a lock, whoever loads them waits to have it alone.
+    """
+    with connect(dsn, autocommit=True) as holder:
+        holder.execute("select pg_advisory_lock_shared(%s)", [SEED_LOCK])
+        while not _seeds_are_loaded(settings, dsn):
+            holder.execute("select pg_advisory_unlock_shared(%s)", [SEED_LOCK])
+            holder.execute("select pg_advisory_lock(%s)", [SEED_LOCK])
+            if not _seeds_are_loaded(settings, dsn):
+                _load_seeds(settings, dsn, outcome, variables)
+            holder.execute("select pg_advisory_unlock(%s)", [SEED_LOCK])
+            holder.execute("select pg_advisory_lock_shared(%s)", [SEED_LOCK])
+        yield
+
+
+def _load_seeds(settings: Settings, dsn: str, outcome: _Outcome, variables: dict) -> None:
+    with connect(dsn) as connection:  # until the end, half-loaded seeds are nobody's
+        if connection.execute("select to_regclass('reference.loaded')").fetchone()[0] is not None:
+            connection.execute("delete from reference.loaded")
+    _dbt(settings, dsn, ["--selector", "seeds", "--full-refresh"], variables, outcome)
+    with connect(dsn) as connection:
+        connection.execute(
+            "create table if not exists reference.loaded (seed_fingerprint text not null)"
+        )
+        connection.execute("insert into reference.loaded values (%s)", [seed_fingerprint(settings)])
+
+
+def _seeds_are_loaded(settings: Settings, dsn: str) -> bool:
+    with connect(dsn) as connection:
+        if connection.execute("select to_regclass('reference.loaded')").fetchone()[0] is None:
+            return False
+        row = connection.execute("select seed_fingerprint from reference.loaded").fetchone()
+    return row is not None and row[0] == seed_fingerprint(settings)
+
+
+def _dbt(
+    settings: Settings, dsn: str, selection: list[str], variables: dict, outcome: _Outcome
+) -> None:
+    """Run ``dbt build`` with a selection and add what it did to the outcome.
+
+    Raises:
+        BuildFailed: some node failed, or the project does not compile.
+    """
+    from dbt.cli.main import dbtRunner
+
+    lineage = variables["lineage"]
+    target = settings.home / "dbt" / lineage / "target"
+    logs = settings.logs / "dbt" / lineage
+    for folder in (target, logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    arguments = ["build", *selection, "--project-dir", str(settings.dbt_project), "--profiles-dir", str(settings.dbt_project),
+                 "--target-path", str(target), "--log-path", str(logs), "--vars", json.dumps(variables),
+                 "--exclude-resource-type", "unit_test", "--quiet", "--log-level-file", "info", "--log-level", "none", "--no-use-colors",
+                 "--no-send-anonymous-usage-stats"]  # fmt: skip
+    with _environment(profile_environment(dsn)):
+        done = dbtRunner().invoke(arguments)
+    if done.exception is not None:
+        raise BuildFailed(f"dbt could not run the {lineage} lineage: {done.exception}", [])
+    outcome.add(done.result.results, selection[1])
+    if not done.success:
+        failures = [
+            _failure(result)
+            for result in done.result.results
+            if str(result.status) in ("error", "fail")
+        ]
+        outcome.detail["failures"] = failures
+        raise BuildFailed(_explain(lineage, outcome, failures, logs), failures)
+
+
+def _failure(result) -> dict:
+    return {
+        "name": result.node.name,
+        "kind": str(result.node.resource_type),
+        "file": result.node.original_file_path,
+        "message": str(result.message),
+        "why": result.node.description,
+    }
+
+
+def _explain(lineage: str, outcome: _Outcome, failures: list[dict], logs: Path) -> str:
+    lines = [f"Build {outcome.build_row.build_id} ({lineage}) failed: nothing has been published."]
+    for failure in failures:
+        lines.append(
+            f"- {failure['kind']} {failure['name']} ({failure['file']}): {failure['message'].strip()}"
+        )
+        if failure["kind"] == "test" and failure["why"]:
+            lines.append(f"  What it protects: {failure['why']}")
+    skipped = outcome.nodes.get("skipped", 0)
+    if skipped:
+        lines.append(f"{skipped} models and tests that depend on them did not run.")
+    lines.append(
+        f"The data engineer mends this. dbt's own words: {logs}/dbt.log. Readers keep the former build."
+    )
+    return "\n".join(lines)
+
+
+def profile_environment(dsn: str) -> dict[str, str]:
+    """The environment variables that ``profiles.yml`` reads, from a connection string."""
+    parts = urlsplit(dsn)
+    return {
+        "NEET_DBT_HOST": parts.hostname or "127.0.0.1",
+        "NEET_DBT_PORT": str(parts.port or 5432),
+        "NEET_DBT_USER": unquote(parts.username or ""),
+        "NEET_DBT_PASSWORD": unquote(parts.password or ""),
+        "NEET_DBT_DBNAME": parts.path.lstrip("/"),
+    }
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+# -- publishing ------------------------------------------------------------------------------------------------------
+
+
+def _published_marts(settings: Settings) -> dict[str, str]:
+    """Name and live schema of each mart whose contract says ``publish: internal``, by name."""
+    import yaml
+
+    marts = {}
+    for file in sorted((settings.dbt_project / "models" / "marts").rglob("*.yml")):
+        for model in yaml.safe_load(file.read_text()).get("models", []):
+            if model.get("config", {}).get("meta", {}).get("publish") == "internal":
+                marts[model["name"]] = f"marts_{file.parent.name}"
+    return dict(sorted(marts.items()))
+
+
+def _store(connection: psycopg.Connection, schema: str, mart: str, build_id: int) -> int:
+    """Copy a mart into a partition of its own; returns its row count.
+
+    The partition is filled before it is attached: attaching does not keep readers of the other builds waiting.
+    """
+    source = sql.Identifier(schema, mart)
+    columns = _columns(connection, schema, mart)
+    if _columns(connection, "published_store", mart) != [("build_id", "bigint"), *columns]:
+        # A mart that is new or whose columns changed: the former builds of it go, the view is made anew.
+        connection.execute(
+            sql.SQL("drop view if exists {}").format(sql.Identifier("published_internal", mart))
+        )
+        connection.execute(
+            sql.SQL("drop table if exists {}").format(sql.Identifier("published_store", mart))
+        )
+        connection.execute(
+            sql.SQL(
+                "create table {} (build_id bigint not null, {}) partition by list (build_id)"
+            ).format(
+                sql.Identifier("published_store", mart),
+                sql.SQL(", ").join(
+                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+                    for name, kind in columns
+                ),
+            )
+        )
+    store = sql.Identifier("published_store", mart)
+    partition = sql.Identifier("published_store", f"{mart}__{build_id}")
+    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
+    connection.execute(sql.SQL("create table {} (like {} including all)").format(partition, store))
+    connection.execute(
+        sql.SQL("alter table {} add constraint of_one_build check (build_id = {})").format(
+            partition, sql.Literal(build_id)
+        )
+    )
+    rows = connection.execute(
+        sql.SQL("insert into {} (build_id, {}) select {}, {} from {}").format(
+            partition, names, sql.Literal(build_id), names, source
+        )
+    ).rowcount
+    connection.execute(
+        sql.SQL("alter table {} attach partition {} for values in ({})").format(
+            store, partition, sql.Literal(build_id)
+        )
+    )
+    return rows
+
+
+def _columns(connection: psycopg.Connection, schema: str, table: str) -> list[tuple[str, str]]:
+    return connection.execute(
+        """select attname, format_type(atttypid, atttypmod) from pg_attribute
+           where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) and attnum > 0 and not attisdropped
+           order by attnum""",
+        [schema, table],
+    ).fetchall()
+
+
+def _point_to(connection: psycopg.Connection, build_id: int, known_seq: int) -> None:
+    connection.execute(
+        """create table if not exists published_internal.build (
+             only_row boolean primary key default true check (only_row),
+             build_id bigint not null, known_seq bigint not null, code_version text not null,
+             published_at timestamptz not null)"""
+    )
+    connection.execute(
+        """insert into published_internal.build (build_id, known_seq, code_version, published_at)
+           select %s, %s, code_version, now() from control.build where build_id = %s
+           on conflict (only_row) do update set build_id = excluded.build_id, known_seq = excluded.known_seq,
+             code_version = excluded.code_version, published_at = excluded.published_at""",
+        [build_id, known_seq, build_id],
+    )
+
+
+def _restore_views(connection: psycopg.Connection, marts: list[str]) -> None:
+    """Every published mart has its view and its readers; a view of a mart no longer published goes."""
+    existing = {
+        row[0]
+        for row in connection.execute(
+            "select viewname from pg_views where schemaname = 'published_internal'"
+        ).fetchall()
+    }
+    for gone in sorted(existing - set(marts)):
+        connection.execute(
+            sql.SQL("drop view {}").format(sql.Identifier("published_internal", gone))
+        )
+        connection.execute(
+            sql.SQL("drop table if exists {}").format(sql.Identifier("published_store", gone))
+        )
+    for mart in marts:
+        if mart not in existing:
+            connection.execute(
+                sql.SQL(
+                    "create or replace view {} as select * from {} where build_id = (select build_id from published_internal.build)"
+                ).format(
+                    sql.Identifier("published_internal", mart),
+                    sql.Identifier("published_store", mart),
+                )
+            )
+    for reader in READERS:
+        connection.execute(
+            sql.SQL("grant select on all tables in schema published_internal to {}").format(
+                sql.Identifier(reader)
+            )
+        )
+
+
+def _drop_old_builds(dsn: str) -> None:
+    """Drop the partitions of builds that nobody can be reading any more; what is in use now is left for next time."""
+    with connect(dsn, autocommit=True) as connection:
+        partitions = connection.execute(
+            """select child.relname, split_part(child.relname, '__', 2)::bigint
+               from pg_inherits
+               join pg_class child on child.oid = inhrelid
+               join pg_class parent on parent.oid = inhparent
+               join pg_namespace on pg_namespace.oid = parent.relnamespace
+               where nspname = 'published_store'"""
+        ).fetchall()
+        kept = sorted({build for _, build in partitions}, reverse=True)[:BUILDS_KEPT]
+        connection.execute("set lock_timeout = '2s'")
+        for name, build in partitions:
+            if build not in kept:
+                with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                    connection.execute(
+                        sql.SQL("drop table {}").format(sql.Identifier("published_store", name))
+                    )
