@@ -42,3 +42,8 @@
         ) as month_start
     ) as months
 {%- endmacro %}
+
+{% macro iso_date(day) %}to_char({{ day }}, 'YYYY-MM-DD'){% endmacro %}
+
+{#  1 Monday to 7 Sunday. #}
+{% macro weekday(day) %}cast(extract(isodow from {{ day }}) as integer){% endmacro %}

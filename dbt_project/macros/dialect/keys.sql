@@ -9,3 +9,8 @@
 {%- endmacro %}
 
 {% macro bytewise(column) %}{{ column }} collate "C"{% endmacro %}
+
+{#  The different values of a group, in order, comma between. #}
+{% macro comma_list(column) -%}
+    string_agg(distinct {{ bytewise(column) }}, ',' order by {{ bytewise(column) }})
+{%- endmacro %}
