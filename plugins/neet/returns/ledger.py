@@ -19,13 +19,13 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import class_row
 
+from neet import calendar
 from neet.database import connect
-from neet.settings import PROJECT_ROOT
 
 RETURN_LOCK = 8_860_003
 """Advisory lock held while a candidate is made, sealed or refused: one at a time, on any machine."""
 LOCK_SECONDS = 120
-START_FILE = PROJECT_ROOT / "dbt_project" / "seeds" / "calendar" / "ledger_start.csv"
+START_FILE = calendar.FOLDER / "ledger_start.csv"
 POINT = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -98,12 +98,6 @@ def submission_id(la_code: str, census_point: str, content: str, chain_number: i
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def previous_point(census_point: str) -> str:
-    """The month before: the NCCIS return is monthly (nccis.md, section 1.1)."""
-    first = dt.date.fromisoformat(f"{census_point}-01")
-    return (first - dt.timedelta(days=1)).strftime("%Y-%m")
-
-
 def start(la_code: str, file: Path | None = None) -> str:
     """The first point of an authority's ledger: ``NEET_LEDGER_START`` or the row of ``ledger_start.csv``.
 
@@ -126,15 +120,18 @@ def start(la_code: str, file: Path | None = None) -> str:
 
 
 def check_order(chain: list[Entry], la_code: str, census_point: str) -> None:
-    """Raise :class:`ChainBroken` unless the point before is sealed or recorded as not sent."""
-    if not POINT.fullmatch(census_point):
-        raise ChainBroken(f"'{census_point}' is not a census point (YYYY-MM).")
+    """Raise :class:`ChainBroken` unless the point before is sealed or recorded as not sent.
+
+    Raises:
+        ValueError: the point is not written ``YYYY-MM``.
+        neet.calendar.CalendarEnd: it is not in the loaded calendar.
+    """
+    before = calendar.census_point(la_code, census_point).previous_census_point
     first = start(la_code)
     if census_point < first:
         raise ChainBroken(
             f"The ledger of {la_code} begins with {first}; {census_point} is before it."
         )
-    before = previous_point(census_point)
     if census_point > first and latest_of_point(chain, before) is None:
         raise ChainBroken(
             f"{census_point} cannot be sealed: the point before it, {before}, is neither sealed nor "

@@ -19,11 +19,13 @@ submission.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,8 +151,7 @@ def seal(
         NotSealed: the gate did not pass, the candidate was changed or is gone, or another signed
             candidate of the point was left unfinished.
     """
-    decisions.recover(settings, dsn_gate)
-    with ledger.lock(dsn_gate):
+    with _settled(settings, dsn_gate):
         with connect(dsn_gate) as connection:
             chain = ledger.entries(connection, run.la_code)
             latest = ledger.latest_of_point(chain, run.census_point)
@@ -163,7 +164,7 @@ def seal(
             _check_not_refused(connection, run, candidate.payload_sha256)
             gate = _passed_gate(connection, run, candidate)
             ledger.check_order(chain, run.la_code, run.census_point)
-            stated = _check_candidate(candidate, run)
+            _check_candidate(candidate, run)
             number = chain[-1].chain_number + 1 if chain else 1
             identity = ledger.submission_id(
                 run.la_code, run.census_point, candidate.payload_sha256, number
@@ -173,7 +174,7 @@ def seal(
             deliveries = _deliveries(connection, run)
             sign_off = _sign_off(connection, run, candidate.payload_sha256, chain)
         if sign_off is None:
-            decisions.record(
+            recorded = decisions.record(
                 settings,
                 dsn_gate,
                 "sign_off",
@@ -184,9 +185,11 @@ def seal(
                 reason,
             )
             with connect(dsn_gate) as connection:
-                sign_off = _sign_off(connection, run, candidate.payload_sha256, chain)
+                sign_off = _sign_off_of(connection, recorded.decision_id)
         key = signing.signing_key(settings)
-        manifest = _manifest(run, stated, identity, number, chain, gate, sign_off, deliveries)
+        manifest = _manifest(
+            run, candidate.payload_sha256, identity, number, chain, gate, sign_off, deliveries
+        )
         final = folder / identity
         manifest_sha256 = _build(candidate.directory, folder, final, manifest, key)
         relative = final.relative_to(settings.home).as_posix()
@@ -244,8 +247,7 @@ def refuse(
     Raises:
         NotSealed: the payload is the point's latest sealed submission, so it is too late.
     """
-    decisions.recover(settings, dsn_gate)
-    with ledger.lock(dsn_gate):
+    with _settled(settings, dsn_gate):
         with connect(dsn_gate) as connection:
             chain = ledger.entries(connection, run.la_code)
             latest = ledger.latest_of_point(chain, run.census_point)
@@ -289,8 +291,7 @@ def mark_not_sent(
     Raises:
         ChainBroken: the point before is open, or this point is sealed.
     """
-    decisions.recover(settings, dsn_gate)
-    with ledger.lock(dsn_gate):
+    with _settled(settings, dsn_gate):
         with connect(dsn_gate) as connection:
             chain = ledger.entries(connection, la_code)
         latest = ledger.latest_of_point(chain, census_point)
@@ -322,6 +323,15 @@ def mark_not_sent(
             reason,
         )
     return identity
+
+
+@contextlib.contextmanager
+def _settled(settings: Settings, dsn_gate: str) -> Iterator[None]:
+    """The return's turn, with what a killed process left between landing and COMMIT finished first:
+    the chain read afterwards is the whole chain."""
+    with ledger.lock(dsn_gate):
+        decisions.recover(settings, dsn_gate)
+        yield
 
 
 def _point_folder(settings: Settings, la_code: str, census_point: str) -> Path:
@@ -398,37 +408,37 @@ def _passed_gate(
     return own
 
 
-def _check_candidate(candidate: Candidate, run: CensusRun) -> dict[str, Any]:
-    """What the candidate says of itself, once its files are shown to be those that were hashed."""
+def _check_candidate(candidate: Candidate, run: CensusRun) -> None:
+    """Raise :class:`NotSealed` unless the candidate's files are those that were hashed and shown."""
+    folder = candidate.directory
     again = f"Prepare it again: `./neet census {run.census_point}`."
     try:
-        stated = json.loads((candidate.directory / "candidate.json").read_bytes())
-        payload = files.listing(candidate.directory / PAYLOAD)
-        slices = files.listing(candidate.directory / SLICE)
-    except (OSError, ValueError) as error:
-        raise NotSealed(
-            f"The candidate in {candidate.directory} is not whole: {error}. {again}"
-        ) from error
-    if stated["run"] != json.loads(run.to_json()):
-        raise NotSealed(f"The candidate in {candidate.directory} is of another run. {again}")
+        stated = json.loads((folder / "candidate.json").read_bytes())
+        found = {part: files.listing(folder / part) for part in (PAYLOAD, SLICE)}
+        then = {part: {e["path"]: e for e in stated[part]} for part in found}
+        of_run, of_gate, of_payload = (
+            stated[name] for name in ("run", "gate_decision_id", "payload_sha256")
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotSealed(f"The candidate in {folder} is not whole: {error!r}. {again}") from error
+    if of_run != json.loads(run.to_json()) or of_gate != candidate.gate_decision_id:
+        raise NotSealed(f"The candidate in {folder} is of another run or gate. {again}")
+    now = {part: {e["path"]: e for e in listed} for part, listed in found.items()}
+    changed = sorted(
+        f"{part}/{path}"
+        for part in now
+        for path in now[part].keys() | then[part].keys()
+        if now[part].get(path) != then[part].get(path)
+    )
     if (
-        payload != stated["payload"]
-        or slices != stated["slice"]
-        or not files.payload_hash(payload) == stated["payload_sha256"] == candidate.payload_sha256
+        changed
+        or of_payload != candidate.payload_sha256
+        or of_payload != files.payload_hash(found[PAYLOAD])
     ):
-        changed = sorted(
-            {entry["path"] for entry in payload + slices}
-            ^ {entry["path"] for entry in stated["payload"] + stated["slice"]}
-        ) or [e["path"] for e in payload + slices if e not in stated["payload"] + stated["slice"]]
         raise NotSealed(
-            f"The candidate in {candidate.directory} is not what was prepared and shown to the signer "
+            f"The candidate in {folder} is not what was prepared and shown to the signer "
             f"({', '.join(changed) or 'another payload'}). {again}"
         )
-    if stated["gate_decision_id"] != candidate.gate_decision_id:
-        raise NotSealed(
-            f"The candidate in {candidate.directory} was prepared after another gate. {again}"
-        )
-    return stated
 
 
 def _unfinished(folder: Path, chain: list[Entry]) -> list[Path]:
@@ -465,14 +475,22 @@ def _sign_off(
 ) -> dict[str, Any] | None:
     """The first sign-off of this run and payload that no ledger entry has used up."""
     used = chain[-1].delivery_seq if chain else 0
+    found = connection.execute(
+        """select decision_id from assurance.gate_decision
+           where run_id = %s and payload_sha256 = %s and outcome = 'signed' and delivery_seq > %s
+           order by delivery_seq limit 1""",
+        [run.run_id, payload_sha256, used],
+    ).fetchone()
+    return _sign_off_of(connection, found[0]) if found else None
+
+
+def _sign_off_of(connection: psycopg.Connection, decision_id: str) -> dict[str, Any]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """select decision_id, delivery_seq, decided_by as signed_by, answered_by, decided_at, reason,
                       payload_sha256
-               from assurance.gate_decision
-               where run_id = %s and payload_sha256 = %s and outcome = 'signed' and delivery_seq > %s
-               order by delivery_seq limit 1""",
-            [run.run_id, payload_sha256, used],
+               from assurance.gate_decision where decision_id = %s""",
+            [decision_id],
         ).fetchone()
 
 
@@ -518,7 +536,7 @@ def _utc(moment: dt.datetime) -> str:
 
 def _manifest(
     run: CensusRun,
-    stated: dict[str, Any],
+    payload_sha256: str,
     identity: str,
     number: int,
     chain: list[Entry],
@@ -535,7 +553,7 @@ def _manifest(
         "la_code": run.la_code,
         "census_point": run.census_point,
         "period_end": run.period_end.isoformat(),
-        "payload_sha256": stated["payload_sha256"],
+        "payload_sha256": payload_sha256,
         "chain": {
             "number": number,
             "previous_submission_id": previous.submission_id if previous else None,
