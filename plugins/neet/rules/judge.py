@@ -1,0 +1,121 @@
+"""Rules as SQL over the prepared tables."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from neet.nccis.layout import all_rows
+from neet.rules.pack import Pack, Rule
+from neet.rules.workspace import Prepared
+
+VALUE_CHARACTERS = 500
+"""A failing value is recorded up to this length; the whole of it is in the source."""
+
+Lists = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A record that fails a rule; ``record_number`` is ``None`` for a fault of the header."""
+
+    return_id: str
+    record_number: int | None
+    young_persons_id: str | None
+    rule_id: str
+
+
+@dataclass(frozen=True)
+class FailingRow:
+    """What a person needs to find and mend one failure."""
+
+    young_persons_id: str | None
+    record_number: int | None
+    field: str | None
+    value: str | None
+    detail: str | None
+
+
+@functools.cache
+def field_names() -> Mapping[str, str]:
+    """Column to the name of its element in the NCCIS XML, as the people who mend it know it."""
+    names = {}
+    for row in all_rows():
+        group = row.path[-2]
+        names[row.column] = f"{group}/{row.path[-1]}" if group.startswith("Year") else row.path[-1]
+    return names
+
+
+def field_name(column: str) -> str:
+    """Element name of a column; a derived column in words."""
+    return field_names().get(column, column.replace("_", " "))
+
+
+def failing_query(rule: Rule, lists: Lists, prepared: Prepared) -> str:
+    """Every record (or header) the rule fails, as rows of :class:`FailingRow`'s columns."""
+    on_header = rule.scope == "header"
+    relation = prepared.header_relation if on_header else prepared.check_relation
+    shown = [_shown(column) for column in rule.fields]
+    detail = "null::text"
+    if len(rule.fields) > 1:
+        parts = ", ".join(
+            f"{sql.Literal(field_name(column) + ' ').as_string(None)} || coalesce({text}, 'blank')"
+            for column, text in zip(rule.fields[1:], shown[1:], strict=True)
+        )
+        detail = f"left(concat_ws(', ', {parts}), {VALUE_CHARACTERS})"
+    who = "null::text, null::bigint" if on_header else "young_persons_id, record_number"
+    order = "return_id" if on_header else "record_number"
+    return (
+        f"select {who}, {sql.Literal(field_name(rule.fields[0])).as_string(None)}, "
+        f"left({shown[0]}, {VALUE_CHARACTERS}), {detail} "
+        f"from {relation} where ({rule.condition(lists)}) order by {order}"
+    )
+
+
+def _shown(column: str) -> str:
+    if column in ("characteristic_codes", "database_ids", "source_leas"):
+        return f"nullif(array_to_string({column}, ' '), '')"
+    return f"{column}::text"
+
+
+def failing_rows(
+    connection: psycopg.Connection, query: str, limit: int | None = None
+) -> list[FailingRow]:
+    """Rows of :func:`failing_query`, at most ``limit``."""
+    with connection.cursor() as cursor:
+        cursor.execute(query if limit is None else f"{query} limit {limit}")
+        return [FailingRow(*row) for row in cursor]
+
+
+def judge_all(
+    connection: psycopg.Connection, pack: Pack, lists: Lists, prepared: Prepared
+) -> list[Finding]:
+    """Every rule over every record in one pass, without Great Expectations.
+
+    For files that are only looked at, and for the examples of a pack. One rule with broken SQL ends
+    the pass with an error: it is no way to take a decision.
+
+    Raises:
+        psycopg.Error: a rule cannot be run.
+    """
+    findings: list[Finding] = []
+    for scopes, relation, who in (
+        (("header",), prepared.header_relation, "null::bigint, null::text"),
+        (("record", "file"), prepared.check_relation, "c.record_number, c.young_persons_id"),
+    ):
+        rules = pack.of_scope(*scopes)
+        values = ",\n".join(
+            f"({sql.Literal(rule.rule_id).as_string(None)}, ({rule.condition(lists)}))"
+            for rule in rules
+        )
+        query = f"""
+            select c.return_id, {who}, judged.rule_id
+            from {relation} c cross join lateral (values {values}) as judged (rule_id, has_failed)
+            where judged.has_failed
+            order by 1, 2"""
+        findings += (Finding(*row) for row in connection.execute(query))
+    return findings
