@@ -9,6 +9,10 @@
 
 {% macro month_end(day) %}cast(date_trunc('month', {{ day }}) + interval '1 month' as date) - 1{% endmacro %}
 
+{% macro month_start(day) %}cast(date_trunc('month', {{ day }}) as date){% endmacro %}
+
+{% macro previous_month_end(day) %}{{ month_start(day) }} - 1{% endmacro %}
+
 {% macro month_code(day) %}to_char({{ day }}, 'YYYY-MM'){% endmacro %}
 
 {% macro date_value(text) %}cast('{{ text }}' as date){% endmacro %}

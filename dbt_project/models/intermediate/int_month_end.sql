@@ -12,7 +12,7 @@ select
     la_code,
     month_end,
     {{ month_code('month_end') }} as census_point,
-    {{ add_days("cast(date_trunc('month', month_end) as date)", -1) }} as previous_month_end,
+    {{ previous_month_end('month_end') }} as previous_month_end,
     academic_year_starts_on,
     {{ policy('measured_age_from', 'month_end') }} as measured_age_from,
     {{ policy('measured_age_to', 'month_end') }} as measured_age_to,

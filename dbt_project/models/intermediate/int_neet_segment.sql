@@ -1,6 +1,7 @@
-{#  The segments that make up NEET spells (kpis.md section 4). Read as a person's life: runs of NEET, of not known and of
-    anything else. Something else that lasts longer than the tolerance breaks the life in two; whatever NEET runs remain
-    together are one spell, however long the person was not known in between. #}
+{#  The segments that make up NEET spells (kpis.md section 4). Read as a person's life: runs of NEET, of not known, of
+    education, employment or training (EET), and of anything else. An EET run longer than the tolerance breaks the life
+    in two, and so does anything else; whatever NEET runs remain together are one spell, however long the person was not
+    known in between. #}
 with segment as (
     select
         segment.la_code,
@@ -9,8 +10,7 @@ with segment as (
         segment.ends_before,
         segment.activity_spell_id,
         segment.status_bucket,
-        point.period_end,
-        case when segment.status_bucket in ('NEET', 'NOT_KNOWN') then segment.status_bucket else 'ELSEWHERE' end as kind
+        point.period_end
     from {{ ref('int_status_segment') }} as segment
     inner join {{ ref('int_reporting_point') }} as point
         on point.la_code = segment.la_code and segment.starts_on <= point.period_end
@@ -19,7 +19,7 @@ with segment as (
 marked as (
     select
         segment.*,
-        case when kind = lag(kind) over (partition by la_code, person_id order by starts_on) then 0 else 1 end as is_new_run
+        case when status_bucket = lag(status_bucket) over (partition by la_code, person_id order by starts_on) then 0 else 1 end as is_new_run
     from segment
 ),
 
@@ -35,9 +35,9 @@ run as (
         la_code,
         person_id,
         run_number,
-        min(kind) as kind,
         case
-            when min(kind) <> 'ELSEWHERE' then 0
+            when min(status_bucket) in ('NEET', 'NOT_KNOWN') then 0
+            when min(status_bucket) <> 'EET' then 1
             when count(*) > count(ends_before) then 1
             when {{ days_between('min(starts_on)', 'max(ends_before)') }}
                 > {{ policy('neet_gap_tolerance_days', 'min(period_end)') }} then 1
@@ -51,9 +51,9 @@ in_stretch as (
     select
         in_run.*,
         stretch.stretch_number,
-        min(case when in_run.kind = 'NEET' then in_run.starts_on end)
+        min(case when in_run.status_bucket = 'NEET' then in_run.starts_on end)
             over (partition by in_run.la_code, in_run.person_id, stretch.stretch_number) as first_neet_on,
-        max(case when in_run.kind = 'NEET' then in_run.starts_on end)
+        max(case when in_run.status_bucket = 'NEET' then in_run.starts_on end)
             over (partition by in_run.la_code, in_run.person_id, stretch.stretch_number) as last_neet_on
     from in_run
     inner join (

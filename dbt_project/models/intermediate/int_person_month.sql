@@ -1,7 +1,23 @@
 {#  Everybody the authority leads for, at every month end since the first extract, with what they were doing. Leavers
-    are kept for the month reported only: the return may have to name them once. #}
+    go to the DfE once, so they stand in the month reported only: those who left in it, or who were reported as present
+    before and have not been reported as gone (nccis.md section 3.4). #}
 with person as (
     select * from {{ ref('int_young_person') }} where has_lead_responsibility
+),
+
+reported_before as (
+    select
+        record.la_code,
+        record.young_persons_id,
+        max(case when status.is_leaver then 1 else 0 end) as times_as_leaver
+    from {{ source('submitted', 'return_record') }} as record
+    inner join {{ ref('int_submission') }} as submission
+        on submission.la_code = record.la_code
+        and submission.submission_id = record.submission_id
+        and submission.is_before_reporting_point
+    left join {{ ref('cohort_status_codes') }} as status
+        on status.cohort_status_code = record.cohort_status
+    group by record.la_code, record.young_persons_id
 ),
 
 member as (
@@ -56,4 +72,16 @@ left join {{ ref('int_status_segment') }} as segment
     on segment.la_code = member.la_code
     and segment.person_id = member.person_id
     and {{ in_force('segment.starts_on', 'segment.ends_before', 'member.month_end') }}
-where not member.is_leaver_now or member.left_later or member.is_reporting_point
+left join reported_before
+    on reported_before.la_code = member.la_code
+    and reported_before.young_persons_id = member.young_persons_id
+where not member.is_leaver_now
+    or member.left_later
+    or (
+        member.is_reporting_point
+        and coalesce(reported_before.times_as_leaver, 0) = 0
+        and (
+            reported_before.young_persons_id is not null
+            or member.cohort_status_on >= {{ month_start('member.month_end') }}
+        )
+    )

@@ -18,7 +18,7 @@ point as (
         {{ date_value(var('period_end')) }} as period_end
         {% else %}
         case when last_as_at = {{ month_end('last_as_at') }} then last_as_at
-            else {{ add_days("cast(date_trunc('month', last_as_at) as date)", -1) }} end as period_end
+            else {{ previous_month_end('last_as_at') }} end as period_end
         {% endif %}
     from extract
 )
@@ -27,6 +27,5 @@ select
     la_code,
     {{ month_code('period_end') }} as census_point,
     period_end,
-    cast(date_trunc('month', period_end) as date) as month_starts_on,
     {{ month_end('first_as_at') }} as first_month_end
 from point

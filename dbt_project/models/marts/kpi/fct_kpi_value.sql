@@ -91,8 +91,7 @@ compared as (
         valued.*,
         case
             when lag(period_end) over earlier_first
-                = {{ month_end(add_months("date_trunc('month', period_end)",
-                                          "case when window_code = 'MONTH' then -1 else -12 end")) }}
+                = {{ month_end(add_months('period_end', "case when window_code = 'MONTH' then -1 else -12 end")) }}
                 then lag(value) over earlier_first
         end as previous_value
     from valued

@@ -1,5 +1,5 @@
 with person_month as (
-    select * from {{ ref('int_person_month') }} where not is_leaver
+    select * from {{ ref('int_person_month') }}
 ),
 
 vulnerable as (

@@ -32,7 +32,7 @@ month_pair as (
     from (
         select distinct
             basis, la_code, month_end,
-            {{ add_days("cast(date_trunc('month', month_end) as date)", -1) }} as previous_month_end
+            {{ previous_month_end('month_end') }} as previous_month_end
         from cell
     ) as counted
     inner join (select distinct basis, la_code, month_end from cell) as before

@@ -1,40 +1,8 @@
 {#  One record a person, in the order of YoungPersonsID: everything as Core+ recorded it, faults included, so that the
     rules can speak about it. Only four things are worked out: who is in, which activity is in force at the period's end,
     which guarantee record belongs in which node, and the lapse flag of an extract taken after the period's end. #}
-with reported_before as (
-    select
-        record.la_code,
-        record.young_persons_id,
-        max(case when status.is_leaver then 1 else 0 end) as times_as_leaver
-    from {{ source('submitted', 'return_record') }} as record
-    inner join {{ ref('int_submission') }} as submission
-        on submission.la_code = record.la_code
-        and submission.submission_id = record.submission_id
-        and submission.is_before_reporting_point
-    left join {{ ref('cohort_status_codes') }} as status
-        on status.cohort_status_code = record.cohort_status
-    group by record.la_code, record.young_persons_id
-),
-
--- Leavers go once: in the month they leave, or later if they were reported as present before (nccis.md section 3.4).
-member as (
-    select
-        person.*,
-        point.period_end
-    from {{ ref('int_person_month') }} as person
-    inner join {{ ref('int_reporting_point') }} as point
-        on point.la_code = person.la_code and point.period_end = person.month_end
-    left join reported_before
-        on reported_before.la_code = person.la_code
-        and reported_before.young_persons_id = person.young_persons_id
-    where not person.is_leaver
-        or (
-            coalesce(reported_before.times_as_leaver, 0) = 0
-            and (
-                reported_before.young_persons_id is not null
-                or person.cohort_status_on between point.month_starts_on and point.period_end
-            )
-        )
+with member as (
+    select * from {{ ref('int_person_month') }} where is_reporting_point
 ),
 
 recorded_person as (
@@ -87,7 +55,7 @@ select
     nullif(activity.due_to_lapse_on, '') as due_to_lapse_date,
     case
         when activity.activity_spell_id is null then null
-        when activity.currency_lapsed in ('Y', 'N') and activity.version_as_at > member.period_end
+        when activity.currency_lapsed in ('Y', 'N') and activity.version_as_at > member.month_end
             then case when member.is_lapsed then 'Y' else 'N' end
         else nullif(activity.currency_lapsed, '')
     end as currency_lapsed,
