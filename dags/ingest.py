@@ -1,0 +1,74 @@
+"""
+### Collect what the source systems left in the inbox
+
+Every working day of England, before the office opens, one task a feed: each file is landed, read against its contract
+and loaded, or held or refused with a reason. When readers' marts are behind, `build_warehouse` is set off.
+
+**Partition key**: the day of collection, `YYYY-MM-DD`. A day that was missed needs no run of its own: the next run takes
+everything that is there.
+
+**Red means**
+
+| task | what happened | what to do |
+|---|---|---|
+| `report` | a file was held or refused; the log names it and says why | held: `./neet release` or `./neet discard`; refused: mend it at its source and deliver it again |
+| `load` | a feed could not be loaded, mostly because the database did not answer | clear the task; nothing is lost and nothing is loaded twice |
+| `list_feeds` | a contract in `expectations/feeds/` is broken | put the file right that the log names |
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG
+
+from operators.assets import ACCEPTED_DELIVERIES
+from operators.feeds import (
+    AnnounceDeliveriesOperator,
+    IngestFeedOperator,
+    ListFeedsOperator,
+    ReportUnsettledOperator,
+)
+from timetables import WorkingDayTimetable, live_from_environment
+
+timetable = WorkingDayTimetable(live_from=live_from_environment())
+
+with DAG(
+    dag_id="ingest",
+    description="Collects, checks and loads what the source systems delivered",
+    schedule=timetable,
+    start_date=datetime(2019, 9, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=4),
+    doc_md=timetable.note + __doc__,
+    tags=["neet", "feeds", *timetable.tags],
+    default_args={
+        "owner": "Management Information",
+        "conn_id": "neet_loader",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "execution_timeout": timedelta(hours=1),
+    },
+):
+    feeds = ListFeedsOperator(
+        task_id="list_feeds", doc_md="Feeds that have a contract in `expectations/feeds/`."
+    )
+    load = IngestFeedOperator.partial(
+        task_id="load", doc_md="Lands and loads the inbox of one feed."
+    ).expand(feed=feeds.output)
+    announce = AnnounceDeliveriesOperator(
+        task_id="announce",
+        asset=ACCEPTED_DELIVERIES,
+        trigger_rule="all_done",
+        doc_md="Sets off `build_warehouse` when the marts are behind; skipped when they are not.",
+    )
+    report = ReportUnsettledOperator(
+        task_id="report",
+        feeds=feeds.output,
+        outcomes=load.output,
+        trigger_rule="all_done",
+        retries=0,
+        doc_md="Red when a file is held or refused: the log says which, why, and what to do.",
+    )
+    load >> [announce, report]
