@@ -203,8 +203,9 @@ def prepare(settings: Settings, dsn_gate: str, run: CensusRun, gate_decision_id:
 def _prepare(settings: Settings, dsn_gate: str, run: CensusRun, gate_decision_id: str) -> Candidate:
     folder = candidate_folder(settings, run)
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    for left in folder.parent.glob(".*"):  # of attempts that were killed: the lock is ours alone
+        shutil.rmtree(left)
     draft, old = (folder.with_name(f".{name}-{run.run_id}") for name in ("draft", "old"))
-    shutil.rmtree(draft, ignore_errors=True)  # of an attempt that was killed
     (draft / PAYLOAD).mkdir(parents=True)
     (draft / SLICE).mkdir()
     try:
@@ -231,7 +232,6 @@ def _prepare(settings: Settings, dsn_gate: str, run: CensusRun, gate_decision_id
             )
         )
         files.sync_tree(draft)
-        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)
         draft.rename(folder)

@@ -343,11 +343,18 @@ def _remove_candidate(settings: Settings, run: CensusRun) -> None:
 
 
 def _existing(settings: Settings, entry: Entry) -> Submission:
+    folder = settings.home / entry.package_path
+    if not folder.is_dir():
+        raise NotSealed(
+            f"{entry.census_point} is sealed (submission {entry.submission_id}), but its package "
+            f"{folder} is not there. Restore it from a backup; its manifest has SHA-256 "
+            f"{entry.manifest_sha256}. It must not be made anew: what was sent is what counts."
+        )
     return Submission(
         submission_id=entry.submission_id,
         la_code=entry.la_code,
         census_point=entry.census_point,
-        package_path=settings.home / entry.package_path,
+        package_path=folder,
         payload_sha256=entry.payload_sha256,
         manifest_sha256=entry.manifest_sha256,
         chain_number=entry.chain_number,

@@ -256,3 +256,13 @@ def test_another_run_s_candidate_is_not_touched(county):
     county.ready("2022-01")
     assert tree(first.directory) == before
     assert dataclasses.asdict(first)["directory"].exists()
+
+
+def test_what_a_killed_attempt_left_is_swept(county):
+    left = county.settings.packages / ".candidates" / ".draft-of-another-run" / "payload"
+    left.mkdir(parents=True)
+    (left / "NCCIS_886_2021-11.xml").write_text("half a return")
+    _, candidate = county.ready()
+    assert [path.name for path in candidate.directory.parent.iterdir()] == [
+        candidate.directory.name
+    ]

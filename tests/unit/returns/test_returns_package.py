@@ -144,6 +144,15 @@ def test_sealing_twice_is_one_submission(county):
     ]
 
 
+def test_a_sealed_package_that_is_gone_is_not_made_anew(county):
+    run, candidate = county.ready()
+    first = seal(county, run, candidate)
+    shutil.rmtree(first.package_path)
+    with pytest.raises(NotSealed, match=f"Restore it from a backup.*{first.manifest_sha256}"):
+        seal(county, *county.ready())
+    assert packages(county) == []
+
+
 def test_a_point_may_be_submitted_again_with_other_figures_and_back(county):
     people = county.people
     for known_seq, now in ((10, people), (11, people[:2]), (12, people)):
