@@ -55,7 +55,7 @@ with DAG(
         task_id="list_feeds", doc_md="Feeds that have a contract in `expectations/feeds/`."
     )
     load = IngestFeedOperator.partial(
-        task_id="load", doc_md="Lands and loads the inbox of one feed."
+        task_id="load", conn_id="neet_loader", doc_md="Lands and loads the inbox of one feed."
     ).expand(feed=feeds.output)
     announce = AnnounceDeliveriesOperator(
         task_id="announce",
