@@ -49,6 +49,7 @@ create table control.delivery (
     rows_closed bigint not null default 0,
     closures_held boolean not null default false,
     duplicate_of text references control.delivery,
+    warnings jsonb not null default '[]',
     constraint accepted_has_sequence check ((status = 'accepted') = (delivery_seq is not null)),
     constraint accepted_has_time check ((delivery_seq is null) = (accepted_at is null)),
     constraint rows_conserved check (

@@ -1,0 +1,816 @@
+"""From a landed file to rows that fit the raw table, and to rejects for those that do not.
+
+This runs for every row ever delivered, and most rows are as they were. So rows are looked at a block
+at a time, a distinct value is parsed once, and only blocks with something out of the ordinary are gone
+through row by row.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, repeat
+from operator import itemgetter
+from pathlib import Path
+
+from neet.feeds import values
+from neet.feeds.contract import Column, Contract, Layout, normalise_header
+from neet.feeds.profile import MAX_LINE_BYTES, Profile
+
+SEPARATOR = "\x1f"
+QUOTE = "\x1e"
+ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# A PostgreSQL index entry holds at most some 2,700 bytes.
+MAX_KEY_CHARACTERS = 400
+MAX_REJECT_TEXT = 60_000
+MAX_KNOWN_VALUES = 200_000
+HASH_CHARACTERS = 32
+BLOCK_CHARACTERS = 1 << 15
+BLOCK_ROWS = 5_000
+
+
+class FileRefused(ValueError):
+    """A whole file cannot be used.
+
+    Attributes:
+        code: short name of the cause.
+        reason: what, why and what to do.
+    """
+
+    def __init__(self, code: str, reason: str):
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One row that was not loaded.
+
+    Attributes:
+        line_number: line on which the row begins, the header being 1.
+        row_key: its key, or ``None`` when that cannot be read.
+        column: header of the first column at fault, as the file writes it.
+        rule: what it broke.
+        row_text: the row as it stood in the file.
+    """
+
+    line_number: int
+    row_key: str | None
+    column: str | None
+    value: str | None
+    rule: str
+    reason: str
+    row_text: str
+
+
+Row = tuple[int, str, str, str, str]
+"""``(line_number, row_key, row_hash, operation, text)`` of one good row. ``text`` holds the contract's
+columns in order, joined by :data:`SEPARATOR`; ``operation`` is U, or D for a row that a delta deletes."""
+
+_Cells = tuple[int, list[str] | None, str, str | None]
+# Line number, cells (None: not CSV), the cells joined (or "" to be joined; or why it is not CSV), and the
+# row as the file has it where that cannot be told from the cells.
+
+
+class Reading:
+    """A file being read. Iterate :meth:`blocks` once; the counts are complete when it has ended.
+
+    Attributes:
+        rows_in: data rows in the file, blank ones not counted.
+        rejects: those that will not be loaded.
+        seen: ``row_key -> (row_hash, line_number)`` of the good rows so far.
+        unreadable_keys: rejects without a key; while there is one, nothing may be closed.
+        warnings: what a person should know though it stopped nothing.
+        may_need_quotes: values may hold line ends.
+    """
+
+    def __init__(self, contract: Contract):
+        self.contract = contract
+        self.rows_in = 0
+        self.rejects: list[Reject] = []
+        self.seen: dict[str, tuple[str, int]] = {}
+        self.unreadable_keys = 0
+        self.warnings: list[str] = []
+        self.may_need_quotes = False
+
+    def blocks(self) -> Iterator[list[Row]]:
+        """The good rows, some thousands at a time.
+
+        Raises:
+            FileRefused: the file turns out unusable further on.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of the file."""
+        raise NotImplementedError
+
+    def _reject(
+        self,
+        line_number: int,
+        row_key: str | None,
+        column: str | None,
+        value: str | None,
+        rule: str,
+        reason: str,
+        row_text: str,
+    ) -> None:
+        if row_key is None:
+            self.unreadable_keys += 1
+        if len(row_text) > MAX_REJECT_TEXT:
+            row_text = (
+                f"{row_text[:MAX_REJECT_TEXT]} [cut here: the row has {len(row_text)} characters and "
+                "stands whole in the landed file]"
+            )
+        if value is not None and len(value) > 1000:
+            value = f"{value[:1000]} [cut here: {len(value)} characters]"
+        self.rejects.append(
+            Reject(
+                line_number,
+                row_key,
+                column,
+                None if value is None else storable(value),
+                rule,
+                f"{reason}. Correct it in {self.contract.source_system} and export again; until then "
+                f"{_consequence(row_key, rule)}. Owner: {self.contract.owner_service}.",
+                storable(row_text),
+            )
+        )
+
+
+def _consequence(row_key: str | None, rule: str) -> str:
+    if row_key is None:
+        return "the row is not loaded, and this delivery closes no row, for this may be any of them"
+    if rule in ("duplicate_row", "duplicate_key"):
+        return "the earlier line stands"
+    return "the last good version of the row, if there is one, stays and is marked stale"
+
+
+def storable(text: str) -> str:
+    """Text that PostgreSQL can hold: control characters and undecodable bytes as ``\\xNN``."""
+
+    def escape(match: re.Match) -> str:
+        code = ord(match[0])
+        if 0xDC80 <= code <= 0xDCFF:
+            code -= 0xDC00
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+    return ODD.sub(escape, text)
+
+
+def row_hash(text: str) -> str:
+    """Hash of a row's values. Empty columns at the end do not count, so a column that a new layout
+    adds changes no row until it holds something."""
+    return hashlib.sha256(text.rstrip(SEPARATOR).encode()).hexdigest()[:HASH_CHARACTERS]
+
+
+def _lines(block: str) -> list[str]:
+    lines = block.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def join_key(parts: list[str]) -> str:
+    """Key columns as one text, unambiguous whatever they hold."""
+    if len(parts) == 1:
+        return parts[0]
+    return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+
+
+def encoding_of(profile: Profile, contract: Contract) -> tuple[str, str]:
+    """The codec and error handler to read a text file with.
+
+    Raises:
+        FileRefused: no encoding of the contract fits.
+    """
+    if profile.is_utf8 and "utf-8" in contract.encodings:
+        return "utf-8-sig", "strict"
+    if profile.speaks_utf8 and "utf-8" in contract.encodings:
+        # Damaged in places: the rows concerned are rejected one by one.
+        return "utf-8-sig", "surrogateescape"
+    if profile.is_windows_1252 and "windows-1252" in contract.encodings:
+        return "cp1252", "strict"
+    raise FileRefused(
+        "unknown_encoding",
+        f"its bytes are not text in {' or '.join(contract.encodings)}, so names would be misread. Ask "
+        f"{contract.owner_service} for an export in UTF-8.",
+    )
+
+
+@dataclass
+class _Group:
+    """Columns that share a type and its options: a value accepted for one is accepted for all."""
+
+    columns: list[tuple[int, Column]]
+    pick: Callable[[list[str]], tuple]
+    known: set[str]
+    cache: dict[str, str]
+
+
+class CsvReading(Reading):
+    """A CSV file, opened: its header has been understood.
+
+    Args:
+        path: the landed file.
+        layout: the contract's layout for the file's period.
+        mode: ``snapshot``, ``delta`` or ``event``.
+    Raises:
+        FileRefused: empty, not CSV, in no known encoding, or its header lacks columns.
+    """
+
+    def __init__(self, path: Path, contract: Contract, layout: Layout, mode: str, profile: Profile):
+        super().__init__(contract)
+        self.layout = layout
+        self.mode = mode
+        if profile.looks_like:
+            raise FileRefused(
+                "not_csv",
+                f"it is {profile.looks_like}, not a CSV file. Ask {contract.owner_service} to save it as "
+                "'CSV UTF-8 (comma delimited)' and deliver that.",
+            )
+        if profile.has_long_line:
+            raise FileRefused(
+                "line_too_long",
+                f"a line is longer than {MAX_LINE_BYTES} bytes, which no row of this feed can be. Look "
+                f"at the file in landing; {contract.owner_service} must export it again.",
+            )
+        encoding, errors = encoding_of(profile, contract)
+        self.odd = profile.has_controls or errors == "surrogateescape"
+        if encoding == "cp1252":
+            self.warnings.append(
+                "Read as Windows-1252, because it is not UTF-8. Check that names with accents are right."
+            )
+        self.may_need_quotes = profile.has_quotes
+        self._handle = path.open(
+            encoding=encoding, errors=errors, newline=None if profile.has_lone_return else ""
+        )
+        self._carry = ""
+        self._queue: deque[str] = deque()
+        self._number = 0
+        try:
+            self._understand_header()
+        except BaseException:
+            self._handle.close()
+            raise
+
+    def _read_block(self) -> str | None:
+        """Whole lines, a megabyte or so."""
+        while chunk := self._handle.read(BLOCK_CHARACTERS):
+            text = self._carry + chunk
+            end = text.rfind("\n") + 1
+            self._carry = text[end:]
+            if end:
+                return text[:end]
+        text, self._carry = self._carry, ""
+        return text or None
+
+    def _next_line(self) -> str | None:
+        if not self._queue:
+            block = self._read_block()
+            if block is None:
+                return None
+            self._queue.extend(_lines(block))
+        self._number += 1
+        return self._queue.popleft()
+
+    def _next_row(self) -> _Cells | None:
+        line = self._next_line()
+        if line is None:
+            return None
+        if '"' in line or self.odd:
+            return self._parse(line)
+        line = line.removesuffix("\r").replace(self.contract.delimiter, SEPARATOR)
+        return self._number, line.split(SEPARATOR), line, None
+
+    def _parse(self, line: str) -> _Cells:
+        """A row with quotes, which may go on over the following lines. A CSV parser costs four times
+        what str.split does, so only such rows see one."""
+        number, consumed = self._number, []
+
+        def feed() -> Iterator[str]:
+            following: str | None = line
+            while following is not None:
+                consumed.append(following + "\n")
+                yield consumed[-1]
+                following = self._next_line()
+
+        reader = csv.reader(feed(), delimiter=self.contract.delimiter, strict=True)
+        try:
+            cells, text = next(reader), ""
+        except csv.Error as error:
+            cells, text = None, str(error)
+        return number, cells, text, "".join(consumed).rstrip("\r\n")
+
+    def _understand_header(self) -> None:
+        first = self._next_row()
+        if first is None:
+            raise FileRefused(
+                "empty_file",
+                "it has no bytes, not even a header, so it does not say that there is nothing to report. "
+                f"Ask {self.contract.owner_service} for the file; a nil return is a header alone.",
+            )
+        _, cells, text, _ = first
+        if cells is None:
+            raise FileRefused("unreadable_header", f"line 1 is no CSV header ({text}).")
+        positions: dict[str, list[int]] = {}
+        for position, cell in enumerate(cells):
+            positions.setdefault(normalise_header(cell), []).append(position)
+        self.header = cells
+        self.width = len(cells)
+        wanted = {
+            column.name: (column.header, {column.header, column.name, *column.aliases})
+            for column in self.layout.columns
+            if not column.is_generated
+        }
+        operation = self.contract.operation_header if self.mode == "delta" else None
+        if operation:
+            wanted["operation"] = (operation, {operation})
+        found, missing = self._find(wanted, positions)
+        if missing:
+            raise FileRefused("missing_columns", self._missing_text(missing, set(found.values())))
+        used = set(found.values())
+        droppable = {normalise_header(name) for name in self.contract.droppable}
+        self._unknown = [
+            position
+            for position, cell in enumerate(cells)
+            if position not in used and normalise_header(cell) not in droppable
+        ]
+        self._operation_at = found.pop("operation", None)
+        order = [found.get(column.name, -1) for column in self.contract.columns]
+        self._rearranged = order != list(range(self.width))
+        self._pick = itemgetter(*order) if len(order) > 1 else lambda row: (row[order[0]],)
+        self._last_needed = max([*used, *(p for p, cell in enumerate(cells) if cell.strip())])
+        by_name = {column.name: column for column in self.layout.columns}
+        # the column as this layout names it, or the contract's where this layout has none
+        self._columns = [by_name.get(column.name, column) for column in self.contract.columns]
+        self._names = [
+            cells[position] if position >= 0 else column.header
+            for position, column in zip(order, self._columns, strict=True)
+        ]
+        self._prepare()
+
+    def _prepare(self) -> None:
+        contract = self.contract
+        self._position = {column.name: at for at, column in enumerate(contract.columns)}
+        self._groups = self._make_groups()
+        keys = [column for column in contract.key if not column.is_generated]
+        self._key_positions = {self._position[column.name] for column in keys}
+        self._single_key = self._position[keys[0].name]
+        numbering = contract.duplicate_keys == "number"
+        self._occurrence_at = self._position[contract.key[-1].name] if numbering else None
+        self._occurrences: dict[str, int] = {}
+        self._operations = {
+            contract.upsert_mark.casefold(): "U",
+            contract.delete_mark.casefold(): "D",
+        }
+        self._blank_rows = 0
+        self._filled: set[int] = set()
+        self._is_plain = (
+            not self._rearranged
+            and not self.odd
+            and not numbering
+            and len(keys) == 1
+            and keys[0].required
+        )
+
+    def _find(
+        self, wanted: dict[str, tuple[str, set[str]]], positions: dict[str, list[int]]
+    ) -> tuple[dict[str, int], list[str]]:
+        found, missing = {}, []
+        for name, (header, accepted) in wanted.items():
+            hits = sorted(
+                {
+                    position
+                    for text in accepted
+                    for position in positions.get(normalise_header(text), ())
+                }
+            )
+            if not hits:
+                missing.append(header)
+            elif len(hits) > 1:
+                raise FileRefused(
+                    "ambiguous_header",
+                    f"columns {', '.join(str(hit + 1) for hit in hits)} all claim to be {header}, and "
+                    f"which is right cannot be known. {self.contract.owner_service} must export it with "
+                    "one of them.",
+                )
+            else:
+                found[name] = hits[0]
+        return found, missing
+
+    def _missing_text(self, missing: list[str], used: set[int]) -> str:
+        unknown = [
+            cell.strip()
+            for position, cell in enumerate(self.header)
+            if position not in used and cell.strip()
+        ]
+        hint = ""
+        if len(self.header) == 1 and any(mark in self.header[0] for mark in ";\t|"):
+            hint = f" The delimiter seems not to be {self.contract.delimiter!r}."
+        elif unknown:
+            hint = (
+                f" Not recognised: {', '.join(storable(name)[:60] for name in unknown[:20])}. If one of "
+                f"them is a renamed column, add it as an alias in {self.contract.path}."
+            )
+        shown = ", ".join(missing[:20]) + (" and more" if len(missing) > 20 else "")
+        return (
+            f"the header lacks {len(missing)} of {len(self.layout.columns)} columns of layout "
+            f"{self.layout.name}: {shown}. Loading it would blank them for everyone.{hint} "
+            f"{self.contract.owner_service} must export it again otherwise."
+        )
+
+    def _make_groups(self) -> list[_Group]:
+        kinds: dict[tuple, list[tuple[int, Column]]] = {}
+        for position, column in enumerate(self._columns):
+            if column.type != "text":
+                kind = (column.type, column.forms, column.markers)
+                kinds.setdefault(kind, []).append((position, column))
+        groups = []
+        for columns in kinds.values():
+            at = [position for position, _ in columns]
+            # itemgetter gives a tuple for two or more
+            groups.append(_Group(columns, itemgetter(*(at if len(at) > 1 else at * 2)), {""}, {}))
+        return groups
+
+    def _convert(
+        self, cells: list[str], group: _Group, only: set[int] | None
+    ) -> list[tuple[int, values.Unreadable]]:
+        """Bring a group's cells into canonical form, in place; what cannot be is returned.
+
+        Args:
+            only: positions to look at; ``None`` = all.
+        """
+        if only is None and group.known.issuperset(group.pick(cells)):
+            return []
+        problems = []
+        if len(group.known) > MAX_KNOWN_VALUES:
+            group.known.clear()
+            group.cache.clear()
+            group.known.add("")
+        for position, column in group.columns:
+            if only is not None and position not in only:
+                continue
+            text = cells[position]
+            canonical = group.cache.get(text)
+            if canonical is None:
+                if text in group.known:
+                    continue
+                if not text.strip():
+                    canonical = ""
+                else:
+                    try:
+                        canonical = values.read(text, column)
+                    except values.Unreadable as error:
+                        problems.append((position, error))
+                        continue
+                group.cache[text] = canonical
+                if canonical == text:
+                    group.known.add(text)
+            cells[position] = canonical
+        return problems
+
+    def _key_of(self, cells: list[str], problems: set[int]) -> tuple[str | None, str, str, str]:
+        """``(key, rule, column, reason)``: the key, or why there is none. Strips the key cells."""
+        parts = []
+        for column in self.contract.key:
+            if column.is_generated:
+                continue
+            position = self._position[column.name]
+            if position in problems or ODD.search(cells[position]):
+                return None, "", "", ""
+            cells[position] = part = cells[position].strip()
+            if not part and column.required:
+                name = self._names[position]
+                return None, "required_value_missing", name, f"{name} is blank, and it is a key"
+            parts.append(part)
+        key = join_key(parts)
+        if len(key) > MAX_KEY_CHARACTERS:
+            name = self._names[self._position[self.contract.key[0].name]]
+            return (
+                None,
+                "key_too_long",
+                name,
+                f"the key has {len(key)} characters; no identifier has more than {MAX_KEY_CHARACTERS}",
+            )
+        return key, "", "", ""
+
+    def close(self) -> None:
+        self._handle.close()
+
+    def blocks(self) -> Iterator[list[Row]]:
+        delimiter = self.contract.delimiter
+        while True:
+            if self._queue:
+                rows = []
+                while self._queue and len(rows) < BLOCK_ROWS:
+                    rows.append(self._next_row())
+            else:
+                block = self._read_block()
+                if block is None:
+                    break
+                if '"' in block or self.odd:
+                    self._queue.extend(_lines(block))
+                    continue
+                lines = _lines(block.replace("\r\n", "\n").replace(delimiter, SEPARATOR))
+                first = self._number + 1
+                self._number += len(lines)
+                rows = [
+                    (number, line.split(SEPARATOR), line, None)
+                    for number, line in enumerate(lines, first)
+                ]
+            good = self._at_once(rows) if self._is_plain else None
+            if good is None:
+                good = [found for row in rows if (found := self._one(*row)) is not None]
+            yield good
+        if self._blank_rows:
+            self.warnings.append(f"{self._blank_rows} rows of empty cells were skipped.")
+        if self._filled:
+            names = ", ".join(
+                repr(storable(self.header[at])[:60]) for at in sorted(self._filled)[:50]
+            )
+            self.warnings.append(
+                f"Columns outside the contract hold values and were not loaded: {names}. If they are "
+                f"wanted, add them to {self.contract.path}; if not, list them in droppableColumns."
+            )
+
+    def _at_once(self, rows: list[_Cells]) -> list[Row] | None:
+        """Rows in which nothing at all is out of the ordinary, checked together; ``None`` when something
+        is, and they must be looked at :meth:`_one` by one. Both ways give the same rows."""
+        numbers, cells, texts, raws = zip(*rows, strict=True)
+        if None in cells or set(map(len, cells)) != {self.width}:
+            return None
+        for group in self._groups:
+            strange = set(chain.from_iterable(map(group.pick, cells))) - group.known
+            for text in strange:
+                column = group.columns[0][1]
+                try:
+                    if values.read(text, column) != text:
+                        return None
+                except values.Unreadable:
+                    return None
+            group.known |= strange
+        keys = list(map(itemgetter(self._single_key), cells))
+        distinct = set(keys)
+        if (
+            "" in distinct
+            or len(distinct) < len(keys)
+            or not self.seen.keys().isdisjoint(distinct)
+            or len("".join(keys).split()) > 1  # a space somewhere
+            or "".join(keys[:1] + keys[-1:]).strip() != "".join(keys[:1] + keys[-1:])
+            or max(map(len, keys)) > MAX_KEY_CHARACTERS
+        ):
+            return None
+        if any(raws):
+            texts = [text or SEPARATOR.join(row) for text, row in zip(texts, cells, strict=True)]
+        if max(map(len, texts)) > self.contract.max_row_characters:
+            return None
+        digests = [row_hash(text) for text in texts]
+        self.seen.update(zip(keys, zip(digests, numbers, strict=True), strict=True))
+        self.rows_in += len(rows)
+        return list(zip(numbers, keys, digests, repeat("U"), texts))  # noqa: B905
+
+    def _one(self, number: int, cells: list[str] | None, line: str, raw: str | None) -> Row | None:
+        """One row: checked, converted and counted; ``None`` when it was rejected or blank."""
+        if cells is None:
+            self.rows_in += 1
+            reason = f"Line {number} cannot be parsed as CSV ({line})"
+            self._reject(number, None, None, None, "malformed_row", reason, raw or "")
+            return None
+        row_text = line.replace(SEPARATOR, self.contract.delimiter) if raw is None else raw
+        if not any(cell.strip() for cell in cells):
+            self._blank_rows += len(cells) > 1
+            return None
+        self.rows_in += 1
+        if len(cells) != self.width:
+            count = len(cells)
+            if count > self.width and not any(cell.strip() for cell in cells[self.width :]):
+                del cells[self.width :]
+            elif self._last_needed < count < self.width:
+                cells += [""] * (self.width - count)
+            else:
+                reason = (
+                    f"Line {number} has {count} columns and the header {self.width}, so which value "
+                    "belongs to which column cannot be known"
+                )
+                self._reject(number, None, None, None, "column_count", reason, row_text)
+                return None
+        is_odd = self.odd and ODD.search("".join(cells)) is not None
+        if self._unknown:
+            self._filled.update(at for at in self._unknown if cells[at].strip())
+        operation = "U"
+        if self._operation_at is not None:
+            mark = cells[self._operation_at].strip().casefold()
+            operation = self._operations.get(mark, cells[self._operation_at])
+        if self._rearranged:
+            cells.append("")
+            cells = list(self._pick(cells))
+        problems: list[tuple[int, values.Unreadable]] = []
+        for group in self._groups:
+            # of a row that is to be deleted only the key matters
+            only = self._key_positions if operation == "D" else None
+            problems += self._convert(cells, group, only)
+        key, rule, column, reason = self._key_of(cells, {at for at, _ in problems})
+        value: str | None = "" if rule == "required_value_missing" else None
+        if rule:
+            pass
+        elif is_odd:
+            rule, column, value, reason = self._odd_cell(cells)
+        elif problems:
+            at, error = problems[0]
+            rule, column, value = error.rule, self._names[at], cells[at]
+            reason = f"{column}: {error.reason}"
+            if len(problems) > 1:
+                others = ", ".join(self._names[other] for other, _ in problems[1:])
+                reason += f"; also unreadable: {others}"
+        elif operation not in ("U", "D"):
+            rule, column, value = "unknown_operation", self.contract.operation_header, operation
+            reason = (
+                f"{column} is {operation!r}, neither {self.contract.upsert_mark} nor "
+                f"{self.contract.delete_mark}"
+            )
+        if rule:
+            self._reject(number, key, column, value, rule, reason, row_text)
+            return None
+        if self._occurrence_at is not None:
+            self._occurrences[key] = occurrence = self._occurrences.get(key, 0) + 1
+            cells[self._occurrence_at] = str(occurrence)
+            key = f"{key}|{occurrence}"
+        text = SEPARATOR.join(cells)
+        if len(text) > self.contract.max_row_characters:
+            at = max(range(len(cells)), key=lambda position: len(cells[position]))
+            reason = (
+                f"The row has {len(text)} characters, the longest value in {self._names[at]}; no row of "
+                f"this feed has {self.contract.max_row_characters}, so quotes or line ends may be wrong"
+            )
+            self._reject(number, key, self._names[at], cells[at], "row_too_long", reason, row_text)
+            return None
+        digest = "D" if operation == "D" else row_hash(text)
+        if key in self.seen:
+            self._reject_duplicate(number, key, digest, row_text)
+            return None
+        self.seen[key] = (digest, number)
+        return number, key, digest, operation, text
+
+    def _odd_cell(self, cells: list[str]) -> tuple[str, str | None, str | None, str]:
+        for at, cell in enumerate(cells):
+            if match := ODD.search(cell):
+                name = self._names[at]
+                if 0xDC80 <= ord(match[0]) <= 0xDCFF:
+                    return (
+                        "unreadable_bytes", name, cell,
+                        f"{name} holds the byte {storable(match[0])}, which is not UTF-8 as the rest of "
+                        "the file is",
+                    )  # fmt: skip
+                return (
+                    "control_character", name, cell,
+                    f"{name} holds the control character {storable(match[0])}, which is no text",
+                )  # fmt: skip
+        return (
+            "control_character", None, None,
+            "A column outside the contract holds control characters, so the row may be damaged",
+        )  # fmt: skip
+
+    def _reject_duplicate(self, number: int, key: str, digest: str, row_text: str) -> None:
+        first_digest, first_line = self.seen[key]
+        names = " + ".join(column.header for column in self.contract.key)
+        if digest == first_digest:
+            rule, reason = (
+                "duplicate_row",
+                f"The row is the same as line {first_line}, which is loaded",
+            )
+        else:
+            rule = "duplicate_key"
+            reason = (
+                f"Line {first_line} has the same key with other values and is loaded; which of the two "
+                "is right cannot be known"
+            )
+        self._reject(number, key, names, key, rule, reason, row_text)
+
+
+class NccisReading(Reading):
+    """An NCCIS XML return read as a feed: every element text, row for row (nccis.md, section 1.2).
+
+    Raises:
+        FileRefused: not well-formed, or hostile.
+    """
+
+    def __init__(self, path: Path, contract: Contract):
+        super().__init__(contract)
+        from neet.nccis import xml
+
+        self.may_need_quotes = True
+        self._error = xml.NccisFileError
+        try:
+            self._return = xml.read(path)
+        except self._error as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: Exception) -> FileRefused:
+        return FileRefused(
+            "not_an_nccis_return",
+            f"{error}. {self.contract.owner_service} must get a whole, well-formed file from whoever "
+            "made it.",
+        )
+
+    def close(self) -> None:
+        self._return.close()
+
+    def blocks(self) -> Iterator[list[Row]]:
+        contract = self.contract
+        good: list[Row] = []
+        header = nccis_header(self._return.header)
+        names = [column.name for column in contract.columns]
+        key_names = [column.name for column in contract.key if not column.is_generated]
+        occurrence_at = names.index(contract.key[-1].name)
+        occurrences: dict[str, int] = {}
+        try:
+            for record in self._return:
+                self.rows_in += 1
+                number = record["line_number"]
+                values_by_name = {**record, **header}
+                values_by_name["characteristic_codes"] = "|".join(
+                    code or "" for code in record["characteristic_codes"]
+                )
+                cells = [values_by_name.get(name) or "" for name in names]
+                base = join_key([(values_by_name.get(name) or "").strip() for name in key_names])
+                text = SEPARATOR.join(cells)
+                if ODD.search(text.replace(SEPARATOR, "")) or SEPARATOR in "".join(cells):
+                    self._reject(
+                        number, None, None, None, "control_character",
+                        "The record holds a character that is no text", text,
+                    )  # fmt: skip
+                    continue
+                if len(base) > MAX_KEY_CHARACTERS or len(text) > contract.max_row_characters:
+                    self._reject(
+                        number, None, "YoungPersonsID", record.get("young_persons_id"),
+                        "row_too_long",
+                        f"The record has {len(text)} characters and a key of {len(base)}; no real one "
+                        f"has {contract.max_row_characters} and {MAX_KEY_CHARACTERS}", text,
+                    )  # fmt: skip
+                    continue
+                occurrences[base] = occurrence = occurrences.get(base, 0) + 1
+                cells[occurrence_at] = str(occurrence)
+                key = f"{base}|{occurrence}"
+                text = SEPARATOR.join(cells)
+                digest = row_hash(text)
+                self.seen[key] = (digest, number)
+                good.append((number, key, digest, "U", text))
+                if len(good) == BLOCK_ROWS:
+                    yield good
+                    good = []
+            yield good
+        except self._error as error:
+            raise self._refused(error) from error
+        problems = self._return.problems
+        if problems:
+            shown = "; ".join(
+                f"line {problem.line}: {storable(problem.text)[:200]}" for problem in problems[:10]
+            )
+            self.warnings.append(
+                f"{self._return.problem_count} places are not as the layout says: {shown}"
+            )
+
+
+def nccis_header(header) -> dict[str, str]:
+    """The file header as columns, the same on every row."""
+    return {
+        "header_database_ids": ",".join(header.database_ids),
+        "header_source_leas": ",".join(header.source_leas),
+        "header_date_of_send": header.date_of_send or "",
+        "header_period_end": header.period_end or "",
+        "header_supplier_name": header.supplier_name or "",
+        "header_supplier_xml_version": header.supplier_xml_version or "",
+        "header_xml_schema_version": header.xml_schema_version or "",
+        "header_doctype": header.doctype or "",
+    }
+
+
+def open_file(
+    path: Path, contract: Contract, layout: Layout, mode: str, profile: Profile
+) -> Reading:
+    """Open a landed file by its contract.
+
+    Raises:
+        FileRefused: it cannot be used at all.
+    """
+    if profile.size > contract.max_bytes:
+        raise FileRefused(
+            "too_large",
+            f"it has {profile.size} bytes, more than the {contract.max_bytes} that {contract.path} "
+            "allows (maxBytes). If the feed has grown, raise the limit there.",
+        )
+    if profile.size == 0:
+        raise FileRefused(
+            "empty_file",
+            "it has no bytes, not even a header, so it does not say that there is nothing to report. "
+            f"Ask {contract.owner_service} for the file; a nil return is a header alone.",
+        )
+    if contract.format == "nccis_xml":
+        return NccisReading(path, contract)
+    return CsvReading(path, contract, layout, mode, profile)

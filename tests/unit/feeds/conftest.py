@@ -1,0 +1,68 @@
+"""Fixtures of the feed tests: a desk at a real, empty warehouse, and a second database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from feed_desk import TOY, Desk, with_contracts
+
+from neet import database
+from neet.settings import ROLES, Settings
+
+
+@pytest.fixture
+def desk(warehouse, tmp_path) -> Desk:
+    """The project's own feeds."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    return Desk(warehouse.settings, warehouse.dsn, folder)
+
+
+@pytest.fixture
+def toy_desk(desk, tmp_path) -> Desk:
+    """A feed of few columns with every feature of a contract."""
+    return with_contracts(desk, tmp_path / "toys", {"toy": TOY.read_text()})
+
+
+@pytest.fixture
+def empty_twin(
+    postgres_server, role_passwords, template_database, tmp_path
+) -> Iterator[Callable[[Desk], contextlib.AbstractContextManager[Desk]]]:
+    """A second empty migrated database: ``with empty_twin(desk) as twin`` makes it the one that
+    ``NEET_DSN_*`` names; landing stays the desk's, unless another home is given."""
+    made: list[str] = []
+
+    @contextlib.contextmanager
+    def twin(desk: Desk, home: Path | None = None) -> Iterator[Desk]:
+        name = f"neet_{secrets.token_hex(6)}"
+        with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
+            admin.execute(f"create database {name} template {template_database} owner neet_owner")
+            admin.execute(f"revoke all on database {name} from public")
+            admin.execute(
+                f"""grant connect, temporary on database {name}
+                    to neet_loader, neet_builder, neet_gate, neet_bi, neet_auditor"""
+            )
+        made.append(name)
+        dsn = {
+            role: postgres_server.role_dsn(f"neet_{role}", role_passwords[role], name)
+            for role in ROLES
+        }
+        before = {f"NEET_DSN_{role.upper()}": desk.dsn[role] for role in ROLES}
+        os.environ.update({f"NEET_DSN_{role.upper()}": dsn[role] for role in ROLES})
+        settings = Settings(
+            root=desk.settings.root, home=home or desk.settings.home, la_code=desk.settings.la_code
+        )
+        try:
+            yield Desk(settings, dsn, desk.folder)
+        finally:
+            os.environ.update(before)
+
+    yield twin
+    with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
+        for name in made:
+            admin.execute(f"drop database {name} with (force)")
