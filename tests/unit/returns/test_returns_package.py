@@ -512,6 +512,7 @@ def die(county, run, candidate, last_call: int | str) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_killed_anywhere_the_next_seal_completes(county):
     """SIGKILL at random calls of a real seal; each time the next month's return is sealed."""
     run, candidate = county.ready("2021-12")
