@@ -23,6 +23,10 @@ OWNERS = PROJECT_ROOT / "expectations" / "nccis" / "owners.csv"
 SEEDS = PROJECT_ROOT / "dbt_project" / "seeds"
 
 
+TEXT_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Reads every value of a YAML file as text; the one in C is ten times faster, where there is one."""
+
+
 class SeedError(ValueError):
     """A seed is missing, unreadable or empty for the day asked about; the message names it."""
 
@@ -88,7 +92,7 @@ def load_code_lists(
         SeedError: a seed or column is missing, or a list is empty: ``x not in ()`` would let
             every value pass.
     """
-    text = yaml.load(definitions.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    text = yaml.load(definitions.read_text(encoding="utf-8"), Loader=TEXT_LOADER)
     folder = root / text["seeds"]
     seeds: dict[str, list[dict[str, str]]] = {}
     lists = {}

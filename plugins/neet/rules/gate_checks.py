@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from psycopg import sql
 
-from neet.rules.codes import Threshold
+from neet.rules.codes import TEXT_LOADER, Threshold
 from neet.settings import PROJECT_ROOT
 
 GATES = PROJECT_ROOT / "expectations" / "gates"
@@ -79,7 +79,7 @@ def load_gate(name: str, folder: Path = GATES) -> Gate:
     """
     file = folder / f"{name}.yml"
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=TEXT_LOADER)
         entries, suite, feeds = content["checks"], content["suite"], content["required_feeds"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise GateSpecError(f"{file} cannot be read as a gate: {error!r}.") from error

@@ -18,6 +18,7 @@ from types import MappingProxyType
 import yaml
 from psycopg import sql
 
+from neet.rules.codes import TEXT_LOADER
 from neet.settings import PROJECT_ROOT
 
 PACKS = PROJECT_ROOT / "expectations" / "nccis"
@@ -205,7 +206,7 @@ class Pack:
 
 def _read(file: Path) -> dict:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=TEXT_LOADER)
     except FileNotFoundError as error:
         raise PackError(f"{file} does not exist, so the pack cannot be loaded.") from error
     except yaml.YAMLError as error:
