@@ -346,7 +346,7 @@ def package() -> None:
 
 
 @package.command()
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("directory", type=click.Path(path_type=Path))
 @pass_output
 def verify(output: Output, directory: Path) -> None:
     """Check every hash, the signature, the chain and that the XML reads back."""

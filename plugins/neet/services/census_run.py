@@ -71,6 +71,20 @@ def wait_for_dag(api: AirflowApi, dag_id: str, seconds: float = 120) -> None:
         time.sleep(1)
 
 
+def wait_for_run(api: AirflowApi, dag_id: str, run_id: str, seconds: float = 600) -> str:
+    """Wait for the end of a run; returns its state.
+
+    Raises:
+        CensusError: it has not ended within ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while (state := api.run(dag_id, run_id)["state"]) not in ENDED:
+        if time.monotonic() > deadline:
+            raise CensusError(f"{run_id} of {dag_id} has not ended after {seconds:.0f} s.")
+        time.sleep(POLL_SECONDS)
+    return state
+
+
 def take(
     stack: Stack,
     point: str,
@@ -222,12 +236,12 @@ def _ended(stack: Stack, api: AirflowApi, point: str, run_id: str, state: str) -
     outcome = decision[0] if decision else None
     data = {"census_point": point, "run": run_id, "outcome": outcome}
     if state == "success" and outcome == "signed" and submission:
-        data |= {"outcome": "sealed", "submission_id": submission[0], "package": submission[1],
+        data |= {"outcome": "sealed", "submission_id": submission[0], "package": str(stack.settings.home / submission[1]),
                  "payload_sha256": submission[2]}  # fmt: skip
         return Ended(
             "sealed",
             data,
-            [f"{point} is sealed, signed by {decision[1]}.", f"Package: {submission[1]}",
+            [f"{point} is sealed, signed by {decision[1]}.", f"Package: {stack.settings.home / submission[1]}",
              f"Payload: sha256 {submission[2]}"],
         )  # fmt: skip
     if outcome == "refused":

@@ -96,7 +96,7 @@ def run(
             say(f"{point.census_point} is sealed already")
             continue
         _take_point(stack, api, county, schedule, point, say)
-    _finish_live_build(api, say)
+    finish_live_build(api, say)
     _assert_scheduled(api, [point.census_point for point in points])
     return _show(stack, output, say)
 
@@ -146,6 +146,7 @@ def _county(stack: Stack, people: int, seed: int, first: str, last: str, say: Ca
             first_point=first,
             la_code=settings.la_code,
             defects="demo",
+            truth_months="own",
             out=county,
         )
     )
@@ -153,7 +154,7 @@ def _county(stack: Stack, people: int, seed: int, first: str, last: str, say: Ca
     return county
 
 
-def _put(stack: Stack, county: Path, rows: list[dict]) -> None:
+def put_files(stack: Stack, county: Path, rows: list[dict]) -> None:
     """Leave files in the inbox, as a source system would: under a temporary name, then renamed."""
     inbox = stack.settings.inbox
     for row in rows:
@@ -164,7 +165,7 @@ def _put(stack: Stack, county: Path, rows: list[dict]) -> None:
         temporary.rename(folder / row["file"])
 
 
-def _put_scorecards(stack: Stack) -> None:
+def put_scorecards(stack: Stack) -> None:
     folder = stack.settings.inbox / "dfe_la_scorecard"
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted((stack.settings.root / "data" / "dfe_scorecard").glob("*.csv")):
@@ -185,16 +186,16 @@ def _take_point(
     second = [row for row in rows if row["after_block"] == "Y"]
     say(f"{name}: {len(first)} files arrive")
     if not _column(stack, "select 1 from control.delivery where feed = 'dfe_la_scorecard' limit 1"):
-        _put_scorecards(stack)
-    _put(stack, county, first)
-    _ingest(api, max(row["deliver_on"] for row in first), say)
+        put_scorecards(stack)
+    put_files(stack, county, first)
+    ingest_day(api, max(row["deliver_on"] for row in first), say)
     ended = _census(stack, name, say)
     if ended.outcome == "blocked" and second:
         say(
             f"{name}: the gate blocks the return, as planned. Core+ is corrected: {len(second)} files arrive"
         )
-        _put(stack, county, second)
-        _ingest(api, max(row["deliver_on"] for row in second), say)
+        put_files(stack, county, second)
+        ingest_day(api, max(row["deliver_on"] for row in second), say)
         ended = _census(stack, name, say)
     if ended.outcome != "sealed":
         raise DemoError("\n".join([f"{name} ended as {ended.outcome}, not sealed:", *ended.lines]))
@@ -211,7 +212,7 @@ def _census(stack: Stack, point: str, say: Callable) -> census_run.Ended:
     return ended
 
 
-def _ingest(api: AirflowApi, day: str, say: Callable) -> None:
+def ingest_day(api: AirflowApi, day: str, say: Callable) -> None:
     """One backfilled run of ``ingest`` for a collection day."""
     before = {run["dag_run_id"]: run["queued_at"] for run in api.runs(INGEST)}
     api.backfill(INGEST, day, day)
@@ -228,7 +229,7 @@ def _ingest(api: AirflowApi, day: str, say: Callable) -> None:
     raise DemoError(f"ingest of {day} did not end within three minutes.")
 
 
-def _finish_live_build(api: AirflowApi, say: Callable) -> None:
+def finish_live_build(api: AirflowApi, say: Callable) -> None:
     """Wait until the builds that the accepted deliveries set off have ended."""
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < 3:
@@ -266,6 +267,8 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
         measures = _rows(connection, MEASURES, settings.la_code)
         found = _rows(connection, FOUND, settings.la_code)
         packages = _rows(connection, PACKAGES, settings.la_code)
+        for package in packages:
+            package["package_path"] = str(settings.home / package["package_path"])
         files, rows_in, loaded, unchanged, rejected = connection.execute(DELIVERED).fetchone()
     rates = {"AP-NEET": "NEET %", "AP-NK": "Not Known %", "AP-PART": "Participating %"}
     by_point: dict[str, dict] = {}
@@ -308,7 +311,7 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
         ],
     )
     users = stack.installation()["airflow_users"]
-    docs = sorted(settings.data_docs.rglob("index.html"))
+    docs = sorted(settings.data_docs.glob("*/*/index.html"), key=lambda page: page.stat().st_mtime)
     if not output.as_json:
         for line in (
             "",
