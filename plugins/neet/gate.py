@@ -253,6 +253,7 @@ class _Gate:
         self.connection = work.connection
         self.results: list[CheckResult] = []
         self.notes: list[str] = []
+        self.ended: list[Waiver] = []
         self.changes: list[movement.Change] = []
         self.rules_suite = f"nccis_{run.pack_version}"
         self.prepared: workspace.Prepared | None = None
@@ -269,6 +270,14 @@ class _Gate:
             if self.session is not None:
                 self.session.close()
         known = {each.check_id for each in self.results}
+        failing = {each.check_id for each in self.results if each.status == "failed"}
+        missed = sorted(
+            {f"{w.check_id} ({w.expires_on})" for w in self.ended if w.check_id in failing}
+        )
+        if missed:
+            self.notes.append(
+                f"failing again, now that their waivers have ended: {', '.join(missed)}"
+            )
         self.notes += [
             f"waiver {each.decision_id} names the check {each.check_id!r}, which this gate does not have"
             for each in waivers
@@ -585,9 +594,7 @@ class _Gate:
                 )
                 continue
             if waiver.expires_on < self.run.period_end:
-                self.notes.append(
-                    f"the waiver of {waiver.check_id} by {waiver.approved_by} ended on {waiver.expires_on}"
-                )
+                self.ended.append(waiver)
                 continue
             found.append(waiver)
         return found
