@@ -190,6 +190,7 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
             "build_id": build.build_id,
         }
         with _recorded(dsn_builder, build) as outcome:
+            _empty_schema(dsn_builder, run.schema_name)
             with _seeds(settings, dsn_builder, outcome, variables):
                 _dbt(settings, dsn_builder, ["--selector", "census"], variables, outcome)
             outcome.status = "built"
@@ -261,6 +262,8 @@ class _Outcome:
     def add(self, results, label: str) -> None:
         layer = self.detail.setdefault("layers", {}).setdefault(label, {})
         for result in results:
+            if result.node.resource_type == "operation":
+                continue
             outcome = str(result.status)
             self.nodes[outcome] = self.nodes.get(outcome, 0) + 1
             layer[result.node.name] = [outcome, round(result.execution_time, 2)]
@@ -381,6 +384,14 @@ def _lock(dsn: str, key: int | tuple[int, int], what: str) -> Iterator[None]:
                 f"Another process is building or publishing {what}. Wait for it, then try again."
             )
         yield
+
+
+def _empty_schema(dsn: str, schema: str) -> None:
+    """A census schema holds what this build made and nothing that earlier code left there."""
+    with connect(dsn) as connection:
+        connection.execute(
+            sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema))
+        )
 
 
 # -- running dbt -----------------------------------------------------------------------------------------------------

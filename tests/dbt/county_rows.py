@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from psycopg import sql
 
 from neet.database import connect
+from neet.settings import PROJECT_ROOT
 
 KEYS = {
     "core_plus_people": ["young_persons_id"],
@@ -128,3 +131,127 @@ class County:
                     list(values.values()),
                 )
         return self.seq
+
+
+def seal(gate_dsn: str, run, chain_number: int, submission_id: str | None = None) -> int:
+    """Put what a census build holds into the ledger and ``submitted``, as sealing a package does.
+
+    Args:
+        run: the :class:`neet.census.CensusRun` whose schema has been built.
+    Returns:
+        the ``delivery_seq`` of the submission.
+    """
+    submission_id = submission_id or f"{run.la_code}-{run.census_point}-{chain_number}"
+    with connect(gate_dsn) as connection:
+        (seq,) = connection.execute(
+            "select coalesce(max(delivery_seq), 0) + 1 from control.delivery"
+        ).fetchone()
+        (accepted_at,) = connection.execute(
+            "select max(accepted_at) + interval '1 minute' from control.delivery"
+        ).fetchone()
+        decision_id = hashlib.sha256(submission_id.encode()).hexdigest()[:32]
+        connection.execute(
+            """insert into control.delivery (delivery_id, la_code, feed, provider, period, mode, file_name,
+                 file_sha256, file_bytes, landing_path, received_at, status, accepted_at, delivery_seq)
+               values (%s, %s, 'decision.submission', 'test', %s, 'decision', 'decision.json', 'none', 0, %s, %s,
+                 'accepted', %s, %s)""",
+            [decision_id, run.la_code, run.census_point, decision_id, accepted_at, accepted_at, seq],
+        )  # fmt: skip
+        connection.execute(
+            """insert into control.decision (decision_id, la_code, delivery_seq, kind, subject, decided_by, decided_at,
+                 reason, body) values (%s, %s, %s, 'submission', %s, 'tester', %s, 'test', '{}')""",
+            [decision_id, run.la_code, seq, run.census_point, accepted_at],
+        )
+        connection.execute(
+            """insert into ledger.submission (submission_id, la_code, census_point, outcome, chain_number, known_seq,
+                 signed_by, sealed_at, delivery_seq, decision_id)
+               values (%s, %s, %s, 'sealed', %s, %s, 'tester', %s, %s, %s)""",
+            [submission_id, run.la_code, run.census_point, chain_number, run.known_seq, accepted_at, seq,
+             decision_id],
+        )  # fmt: skip
+        schema = sql.Identifier(run.schema_name)
+        connection.execute(
+            sql.SQL(
+                """insert into submitted.cohort_month (submission_id, la_code, census_point, period_end, person_id,
+                     young_persons_id, cohort_status_code, academic_age, district_code, school_of_origin, sen_group,
+                     is_vulnerable, activity_code, status_bucket, is_lapsed, is_participating, is_in_denominator,
+                     is_measured, neet_days)
+                   select %s, la_code, census_point, month_end, person_id, young_persons_id, cohort_status_code,
+                     academic_age, district_code, school_of_origin, sen_group, is_vulnerable, activity_code,
+                     status_bucket, is_lapsed, is_participating, is_in_denominator, is_measured, neet_days
+                   from {}.fct_cohort_month where month_end = %s"""
+            ).format(schema),
+            [submission_id, run.period_end],
+        )
+        connection.execute(
+            sql.SQL(
+                """insert into submitted.return_record (submission_id, la_code, census_point, record_number,
+                     young_persons_id, cohort_status, activity_code, start_date, date_verified, due_to_lapse_date,
+                     currency_lapsed, neet_start_date, record_sha256)
+                   select %s, la_code, census_point, record_number, young_persons_id, cohort_status, activity_code,
+                     start_date, date_verified, due_to_lapse_date, currency_lapsed, neet_start_date, 'none'
+                   from {}.ret_nccis_record"""
+            ).format(schema),
+            [submission_id],
+        )
+    return seq
+
+
+def small_county(county: County) -> None:
+    """Thirty people at the end of November and December 2021: every fifth NEET, every seventh with a plan."""
+    people = [person(n, **({"send_flag": "Y"} if n % 7 == 0 else {})) for n in range(1, 31)]
+    activities = [
+        activity(f"A{n:07d}", n, "619", "2021-10-11", neet_start_on="2021-10-04")
+        if n % 5 == 0
+        else activity(f"A{n:07d}", n, "210", "2021-09-06")
+        for n in range(1, 31)
+    ]
+    county.deliver("core_plus_people", "2021-11-30", people)
+    county.deliver("core_plus_activities", "2021-11-30", activities)
+    county.deliver(
+        "core_plus_characteristics",
+        "2021-11-30",
+        [
+            {"young_persons_id": ypid(n), "characteristic_code": "110", "start_on": "2020-01-01"}
+            for n in (5, 6)
+        ],
+    )
+    county.deliver(
+        "core_plus_september_guarantee",
+        "2021-11-30",
+        [
+            {
+                "young_persons_id": ypid(1),
+                "guarantee_year": "2021",
+                "year_group": "11",
+                "guarantee_status": "110",
+                "lea_code": "886",
+            }
+        ],
+    )
+    # In December the fifth finds a place, and the first becomes NEET.
+    county.deliver(
+        "core_plus_activities",
+        "2021-12-31",
+        [
+            activity("B0000005", 5, "230", "2021-12-06"),
+            activity("B0000001", 1, "610", "2021-12-13", neet_start_on="2021-12-13"),
+        ],
+    )
+    county.deliver("core_plus_people", "2021-12-31", [person(31, cohort_entry_on="2021-12-01")])
+
+
+SCORECARDS = sorted((PROJECT_ROOT / "data" / "dfe_scorecard").glob("*.csv"))
+
+
+def deliver_scorecards(county: County, files: list[Path] = SCORECARDS) -> None:
+    """The department's own files, straight into raw."""
+    for file in files:
+        with file.open(newline="", encoding="utf-8-sig") as handle:
+            rows = [
+                {name.lower(): value for name, value in row.items()}
+                for row in csv.DictReader(handle)
+            ]
+        county.deliver(
+            "dfe_la_scorecard", f"{file.stem[-4:]}-07-15", rows, la_code="ENG", provider="DfE"
+        )
