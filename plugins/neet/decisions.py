@@ -337,7 +337,7 @@ def _landed(
     return Landed(
         folder=settings.landing / path,
         landing_path=path,
-        delivery_id=landing.delivery_id_of(content["kind"], accepted_at, path),
+        delivery_id=landing.delivery_id_of(feed, accepted_at, path),
         feed=feed,
         provider=content["la_code"],
         period=period,

@@ -261,7 +261,7 @@ def first_day(period: str) -> dt.date:
 def delivery_id_of(feed: str, received_at: dt.datetime, landing_path: str) -> str:
     """The identity of a delivery: feed, day of receipt, hash of its place in landing."""
     digest = hashlib.sha256(landing_path.encode()).hexdigest()[:12]
-    return f"{feed}-{received_at:%Y%m%d}-{digest}"
+    return f"{feed.removeprefix('decision.')}-{received_at:%Y%m%d}-{digest}"
 
 
 def land(

@@ -282,7 +282,7 @@ def load_rows(
         counts = load.run(judge)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise LoadFailed(
-            f"raw.{contract.feed} is not as {contract.path} says ({error}). Bring the database up to date "
+            f"raw.{contract.feed} is not as {contract.path} says ({error.diag.message_primary}). Bring the database up to date "
             "(`make up`, or neet.database.migrate); the file stays landed and is loaded by the next "
             "ingest."
         ) from error

@@ -561,8 +561,7 @@ class CsvReading(Reading):
             "" in distinct
             or len(distinct) < len(keys)
             or not self.seen.keys().isdisjoint(distinct)
-            or len("".join(keys).split()) > 1  # a space somewhere
-            or "".join(keys[:1] + keys[-1:]).strip() != "".join(keys[:1] + keys[-1:])
+            or "".join(keys).split() != ["".join(keys)]  # a space somewhere
             or max(map(len, keys)) > MAX_KEY_CHARACTERS
         ):
             return None

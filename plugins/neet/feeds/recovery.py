@@ -129,7 +129,6 @@ def finish(
                         ]
                     )
                 loading.replay(settings, loader, landed, recorded)
-                done += 1
     left = [
         landed.landing_path
         for _, landed, recorded in accepted
@@ -139,7 +138,7 @@ def finish(
         raise LandingDamaged(
             [f"{path} was released by a decision that is not in landing" for path in left]
         )
-    return done
+    return total
 
 
 def folder_of(settings: Settings, delivery_id: str) -> Path | None:

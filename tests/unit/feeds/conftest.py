@@ -12,6 +12,7 @@ import pytest
 from feed_desk import TOY, Desk, with_contracts
 
 from neet import database
+from neet.feeds import landing, raw
 from neet.settings import ROLES, Settings
 
 
@@ -57,6 +58,8 @@ def empty_twin(
         settings = Settings(
             root=desk.settings.root, home=home or desk.settings.home, la_code=desk.settings.la_code
         )
+        with database.connect(dsn["owner"]) as owner:
+            raw.ensure_raw_tables(owner, landing.contracts_of(settings).values())
         try:
             yield Desk(settings, dsn, desk.folder)
         finally:
