@@ -30,12 +30,33 @@ def _list_defects(context: click.Context, _: click.Parameter, value: bool) -> No
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--people", default=500, show_default=True, help="Young people in the return at any one time, about.")
-@click.option("--seed", default=1, show_default=True, help="Same seed and parameters: same files, byte for byte.")
-@click.option("--from", "first_month", required=True, metavar="YYYY-MM", help="First month with extracts.")
-@click.option("--to", "last_month", required=True, metavar="YYYY-MM", help="Last month with extracts.")
-@click.option("--first-point", metavar="YYYY-MM", help="First census point to be run.  [default: --from]")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
+@click.option(
+    "--people",
+    default=500,
+    show_default=True,
+    help="Young people in the return at any one time, about.",
+)
+@click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    help="Same seed and parameters: same files, byte for byte.",
+)
+@click.option(
+    "--from", "first_month", required=True, metavar="YYYY-MM", help="First month with extracts."
+)
+@click.option(
+    "--to", "last_month", required=True, metavar="YYYY-MM", help="Last month with extracts."
+)
+@click.option(
+    "--first-point", metavar="YYYY-MM", help="First census point to be run.  [default: --from]"
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to.",
+)
 @click.option("--la", "la_code", default="886", show_default=True, help="Authority, three digits.")
 @click.option(
     "--defects", default="none", show_default=True,
@@ -102,7 +123,10 @@ def _show(summary: Summary) -> None:
     click.echo("  point    cohort   NEET   NEET %  not known %  participating %")
     for point, counts in summary.measures.items():
         cohort = counts.get("cohort", 0)
-        rates = [100 * counts.get(name, 0) / cohort if cohort else 0.0 for name in ("neet", "not_known", "participating")]
+        rates = [
+            100 * counts.get(name, 0) / cohort if cohort else 0.0
+            for name in ("neet", "not_known", "participating")
+        ]
         click.echo(
             f"  {point}  {cohort:>6} {counts.get('neet', 0):>6}   {rates[0]:6.1f}  {rates[1]:11.1f}  {rates[2]:15.1f}"
         )

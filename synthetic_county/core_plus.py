@@ -166,7 +166,13 @@ def render(row: Row, as_at: date) -> Image:
             row.updated_on.isoformat(),
         )  # fmt: skip
     if isinstance(row, CharacteristicRow):
-        return (row.person_id, row.code, row.start.isoformat(), _text(row.end), row.updated_on.isoformat())
+        return (
+            row.person_id,
+            row.code,
+            row.start.isoformat(),
+            _text(row.end),
+            row.updated_on.isoformat(),
+        )
     return (
         row.person_id, str(row.year), str(row.year_group), row.status, row.authority, row.status_on.isoformat(),
         row.updated_on.isoformat(),

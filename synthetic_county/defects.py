@@ -1,7 +1,8 @@
 """The catalogue of defects that can be planted: what each breaks, which check must find it, whom it can be planted on.
 
 A defect breaks one rule and, as far as the rules allow, no other. Rules that it cannot help breaking too stand in
-``expected`` after the first. Rule numbers are those of the DfE's validation rules.
+``expected`` after the first. Rule numbers are those of the DfE's validation rules; the other names are those of the
+loader's rejects (contract) and of the gate's own checks.
 """
 
 from __future__ import annotations
@@ -195,13 +196,26 @@ def changed(image: Image, feed: str, **values: str) -> Image:
 
 
 def _kind(
-    name: str, stage: str, expected: str, alters: bool, what: str, wants: Callable, make: Callable, guarantee=False
+    name: str,
+    stage: str,
+    expected: str,
+    alters: bool,
+    what: str,
+    wants: Callable,
+    make: Callable,
+    guarantee=False,
 ) -> None:
     KINDS[name] = Kind(name, stage, expected, alters, what, wants, make, guarantee)
 
 
 def _rule(
-    number: str, alters: bool, what: str, wants: Callable, make: Callable, also: str = "", guarantee=False
+    number: str,
+    alters: bool,
+    what: str,
+    wants: Callable,
+    make: Callable,
+    also: str = "",
+    guarantee=False,
 ) -> None:
     expected = f"{number}|{also}" if also else number
     _kind(f"rule_{number}", GATE, expected, alters, what, wants, make, guarantee)
@@ -239,14 +253,21 @@ def _years_later(day: date, years: int) -> str:
 # -- contract: what the loader must refuse
 
 
-def _line_kind(name: str, what: str, feed: str, wants: Callable, spoil: Callable[[list[str]], list[list[str]]]) -> None:
+def _line_kind(
+    name: str,
+    expected: str,
+    what: str,
+    feed: str,
+    wants: Callable,
+    spoil: Callable[[list[str]], list[list[str]]],
+) -> None:
     def make(one: Subject, _: Context) -> Effect:
         row = one.activity if feed == ACTIVITIES else one.person
         if feed == CHARACTERISTICS:
             row = one.characteristics[0]
         return Effect(lines=spoil, at=key_of(row), person_id=one.person.id, detail=what)
 
-    _kind(name, CONTRACT, name, False, what, wants, make)
+    _kind(name, CONTRACT, expected, False, what, wants, make)
 
 
 def _with(feed: str, column: str, value: str) -> Callable[[list[str]], list[list[str]]]:
@@ -255,18 +276,27 @@ def _with(feed: str, column: str, value: str) -> Callable[[list[str]], list[list
 
 
 _line_kind(
-    "unreadable_date", "DateVerified reads 31/13/2021", ACTIVITIES, anyone,
+    "unreadable_date", "not_a_date", "DateVerified reads 31/13/2021", ACTIVITIES, anyone,
     _with(ACTIVITIES, "DateVerified", "31/13/2021"),
 )  # fmt: skip
 _line_kind(
-    "missing_key", "YoungPersonsID is blank", CHARACTERISTICS,
+    "missing_key", "required_value_missing", "YoungPersonsID is blank", CHARACTERISTICS,
     lambda one: bool(one.characteristics),
     _with(CHARACTERISTICS, "YoungPersonsID", ""),
 )  # fmt: skip
-_line_kind("too_few_columns", "the line ends after seven columns", PEOPLE, anyone, lambda cells: [cells[:7]])
-_line_kind("duplicated_row", "the line stands twice", PEOPLE, anyone, lambda cells: [cells, cells])
+_line_kind(
+    "too_few_columns", "column_count", "the line ends after seven columns", PEOPLE, anyone, lambda cells: [cells[:7]]
+)  # fmt: skip
+_line_kind(
+    "duplicated_row",
+    "duplicate_row",
+    "the line stands twice",
+    PEOPLE,
+    anyone,
+    lambda cells: [cells, cells],
+)
 _kind(
-    "truncated_snapshot", CONTRACT, "truncated_snapshot", False,
+    "truncated_snapshot", CONTRACT, "held", False,
     "the activities snapshot arrives cut off after two fifths; whole again the next working day",
     anyone,
     lambda one, _: Effect(
@@ -296,12 +326,12 @@ def _second_record(one: Subject, context: Context, **values: str) -> Effect:
 
 
 _kind(
-    "duplicate_person", IDENTITY, "908", True,
+    "duplicate_person", IDENTITY, "908|duplicate_people", True,
     "one young person under two ids: same name, birth date and postcode, no ULN on the second",
     student, lambda one, context: _second_record(one, context, UniqueLearnerNo=""),
 )  # fmt: skip
 _kind(
-    "duplicate_person_shared_uln", IDENTITY, "907|908", True,
+    "duplicate_person_shared_uln", IDENTITY, "907|908|duplicate_people", True,
     "one young person under two ids: same name, birth date, postcode and ULN",
     lambda one: student(one) and bool(one.person.learner_number), _second_record,
 )  # fmt: skip
@@ -317,7 +347,9 @@ def _wrong_length(one: Subject, context: Context) -> Effect:
         UniqueLearnerNo="", UniquePupilNumber="", PreviousYPIDIdentifier="", GuaranteeStatusIndicator="N",
     )  # fmt: skip
     activity_id = context.new_activity_id()
-    activity = changed(render(one.activity, one.as_at), ACTIVITIES, ActivityID=activity_id, YoungPersonsID=bad)
+    activity = changed(
+        render(one.activity, one.as_at), ACTIVITIES, ActivityID=activity_id, YoungPersonsID=bad
+    )
     at = (PEOPLE, (bad,))
     return Effect(
         added={at: person, (ACTIVITIES, (activity_id,)): activity}, at=at, person_id=bad,
@@ -365,7 +397,9 @@ _rule(
     "34", False, "TransferredToLACode on somebody who has not moved", year_11,
     lambda one, context: edit(one, PEOPLE, {"TransferredToLACode": context.other_authority}),
 )  # fmt: skip
-_person_rule("37", "PreviousYPIDIdentifier of six characters", year_11, PreviousYPIDIdentifier="886123")
+_person_rule(
+    "37", "PreviousYPIDIdentifier of six characters", year_11, PreviousYPIDIdentifier="886123"
+)
 _rule(
     "38", False, "UniquePupilNumber of 12 characters", lambda one: year_11(one) and bool(one.person.pupil_number),
     lambda one, _: edit(one, PEOPLE, {"UniquePupilNumber": one.person.pupil_number[:-1]}),
@@ -399,7 +433,9 @@ _person_rule("100", "LevelOfNeedCode empty", year_11, LevelOfNeedCode="")
 _person_rule("101", "LevelOfNeedCode not 1 to 3", year_11, LevelOfNeedCode="7")
 _person_rule("102", "SENDFlag neither Y nor N", year_11, SENDFlag="X")
 _person_rule("103", "SENDFlag empty", year_11, SENDFlag="")
-_person_rule("302", "IntendedDestinationYr11 not in the list", year_11, IntendedDestinationYr11="999")
+_person_rule(
+    "302", "IntendedDestinationYr11 not in the list", year_11, IntendedDestinationYr11="999"
+)
 _person_rule("303", "SENSupportFlag empty", year_11, SENSupportFlag="")
 _person_rule("304", "SENSupportFlag neither Y nor N", year_11, SENSupportFlag="X")
 _person_rule("306", "SENDFlag and SENSupportFlag both Y", has_plan, SENSupportFlag="Y")
@@ -410,18 +446,33 @@ def _extra_characteristic(code: str) -> Callable[[Subject, Context], Effect]:
         row = CharacteristicRow(one.person.id, code, one.activity.start, None, one.as_at)
         at = key_of(row)
         return Effect(
-            added={at: render(row, one.as_at)}, at=at, person_id=one.person.id, detail=f"characteristic {code}"
+            added={at: render(row, one.as_at)},
+            at=at,
+            person_id=one.person.id,
+            detail=f"characteristic {code}",
         )
 
     return make
 
 
-_rule("104", False, "a characteristic that is not in the list", year_11, _extra_characteristic(_UNKNOWN_CODE))
+_rule(
+    "104",
+    False,
+    "a characteristic that is not in the list",
+    year_11,
+    _extra_characteristic(_UNKNOWN_CODE),
+)
 _rule("260", False, "a man recorded as pregnant", lambda one: year_11(one) and one.person.gender == "M",
       _extra_characteristic("180"))  # fmt: skip
 
 _activity_rule("200", "ActivityCode empty", student, lambda _: {"ActivityCode": ""}, alters=True)
-_activity_rule("201", "ActivityCode not in the list", student, lambda _: {"ActivityCode": _UNKNOWN_CODE}, alters=True)
+_activity_rule(
+    "201",
+    "ActivityCode not in the list",
+    student,
+    lambda _: {"ActivityCode": _UNKNOWN_CODE},
+    alters=True,
+)
 _activity_rule(
     "202", "StartDate empty: at the period's end there is no activity at all", student, lambda _: {"StartDate": ""},
     alters=True, also="200|203|220",
@@ -429,18 +480,35 @@ _activity_rule(
 _activity_rule("203", "DateAscertained empty", student, lambda _: {"DateAscertained": ""})
 _activity_rule("220", "CurrencyLapsed empty", student, lambda _: {"CurrencyLapsed": ""})
 _activity_rule("221", "CurrencyLapsed neither Y nor N", student, lambda _: {"CurrencyLapsed": "X"})
-_activity_rule("224", "NEET without NEETStartDate", student, lambda one: _as_neet(one, NEETStartDate=""), alters=True)
+_activity_rule(
+    "224",
+    "NEET without NEETStartDate",
+    student,
+    lambda one: _as_neet(one, NEETStartDate=""),
+    alters=True,
+)
 _activity_rule("225", "NEETStartDate after StartDate", student,
                lambda one: _as_neet(one, NEETStartDate=_plus(one.activity.start, 3)), alters=True)  # fmt: skip
 _activity_rule("226", "NEETStartDate on somebody at college", student,
                lambda one: {"NEETStartDate": one.activity.start.isoformat()})  # fmt: skip
-_activity_rule("228", "EstablishmentNumber of five digits", student, lambda _: {"EstablishmentNumber": "12345"})
-_activity_rule("229", "a sixth-form code in Year 11", year_11, lambda _: {"ActivityCode": "210"}, alters=True)
-_activity_rule("230", "a compulsory-age code in Year 12", year_12, lambda _: {"ActivityCode": "110"}, alters=True)
-_activity_rule("231", "marked as lapsed before its date", current_for_long, lambda _: {"CurrencyLapsed": "Y"})
+_activity_rule(
+    "228", "EstablishmentNumber of five digits", student, lambda _: {"EstablishmentNumber": "12345"}
+)
+_activity_rule(
+    "229", "a sixth-form code in Year 11", year_11, lambda _: {"ActivityCode": "210"}, alters=True
+)
+_activity_rule(
+    "230",
+    "a compulsory-age code in Year 12",
+    year_12,
+    lambda _: {"ActivityCode": "110"},
+    alters=True,
+)
+_activity_rule("231", "marked as lapsed before its date", current_for_long, lambda _: {"CurrencyLapsed": "Y"},
+               also="lapse_flag_agrees")  # fmt: skip
 _activity_rule("232", "not marked as lapsed after its date", student,
                lambda one: {"DueToLapseDate": _plus(one.period_end, -3), "CurrencyLapsed": "N"},
-               alters=True)  # fmt: skip
+               alters=True, also="lapse_flag_agrees")  # fmt: skip
 _activity_rule("233", "young carer (620) without characteristic 140", student, lambda one: _as_neet(one, "620"),
                alters=True)  # fmt: skip
 _activity_rule("234", "teenage parent (630) without characteristic 120", student, lambda one: _as_neet(one, "630"),
@@ -458,7 +526,9 @@ _activity_rule("243", "DueToLapseDate empty on a course", student, lambda _: {"D
 _activity_rule("251", "NEETStartDate before the 15th birthday", student,
                lambda one: _as_neet(one, NEETStartDate=_years_later(one.person.born - 10 * DAY, 15)),
                alters=True)  # fmt: skip
-_activity_rule("253", "a DWP programme (440) at 16", year_12, lambda _: {"ActivityCode": "440"}, alters=True)
+_activity_rule(
+    "253", "a DWP programme (440) at 16", year_12, lambda _: {"ActivityCode": "440"}, alters=True
+)
 _activity_rule("254", "special institution (280) without a plan", student, lambda _: {"ActivityCode": "280"},
                alters=True)  # fmt: skip
 _activity_rule("255", "supported internship (460) without a plan", student, lambda _: {"ActivityCode": "460"},
@@ -467,7 +537,9 @@ _activity_rule("256", "DateVerified before StartDate", student,
                lambda one: {"DateVerified": _plus(one.activity.start, -3)}, also="237")  # fmt: skip
 _activity_rule("257", "ReviewDate after PredictedEndDate", student,
                lambda one: {"ReviewDate": _plus(one.activity.course_end, 10)})  # fmt: skip
-_activity_rule("259", "PredictedEndDate empty on a course", student, lambda _: {"PredictedEndDate": ""})
+_activity_rule(
+    "259", "PredictedEndDate empty on a course", student, lambda _: {"PredictedEndDate": ""}
+)
 _rule(
     "261", False, "the authority of a guarantee is none", with_node(12),
     lambda one, _: edit(one, GUARANTEE, {"LEACode": _UNKNOWN_AUTHORITY}), guarantee=True,
@@ -477,7 +549,13 @@ _activity_rule("262", "temporary employment (350) without ReviewDate", student,
 _activity_rule("305", "DateVerified after the period's end", student,
                lambda one: {"DateVerified": _plus(one.period_end, 2)})  # fmt: skip
 _person_rule("904", "CohortStatus not in the list", student, True, CohortStatus="Z")
-_person_rule("F10", "CohortStatus X, the internal mark of people who left before", student, True, CohortStatus="X")
+_person_rule(
+    "F10",
+    "CohortStatus X, the internal mark of people who left before",
+    student,
+    True,
+    CohortStatus="X",
+)
 _rule(
     "905", True, "status G without a guarantee", any_node,
     lambda one, _: edit(
@@ -505,7 +583,9 @@ def _shared_number(one: Subject, context: Context) -> Effect | None:
 
 def _same_name(one: Subject, context: Context) -> Effect | None:
     other = context.another(
-        lambda two: two.year_group == one.year_group and two.is_plain and two.person.id != one.person.id
+        lambda two: (
+            two.year_group == one.year_group and two.is_plain and two.person.id != one.person.id
+        )
     )
     if other is None:
         return None
@@ -542,7 +622,21 @@ def _now_not_known(one: Subject, context: Context) -> Effect:
     activity_id = context.new_activity_id()
     start = one.period_end - timedelta(days=12)
     row = ActivityRow(
-        activity_id, one.person.id, "810", start, None, start, start, None, None, None, "", "", "", None, one.as_at
+        activity_id,
+        one.person.id,
+        "810",
+        start,
+        None,
+        start,
+        start,
+        None,
+        None,
+        None,
+        "",
+        "",
+        "",
+        None,
+        one.as_at,
     )
     at = key_of(row)
     return Effect(
@@ -552,7 +646,7 @@ def _now_not_known(one: Subject, context: Context) -> Effect:
 
 
 _kind(
-    "vanished", MOVEMENT, "vanished", True, "dropped from every file without a leaving status", student,
+    "vanished", MOVEMENT, "nobody_vanished", True, "dropped from every file without a leaving status", student,
     lambda one, _: Effect(
         drops_person=one.person.id, person_id=one.person.id, detail="in no file from this snapshot on"
     ),

@@ -156,9 +156,13 @@ def _check(config: Config) -> None:
         )
     _ = config.points
     if config.people < _FEWEST_PEOPLE:
-        raise ValueError(f"{config.people} people make no county: ask for {_FEWEST_PEOPLE} or more.")
+        raise ValueError(
+            f"{config.people} people make no county: ask for {_FEWEST_PEOPLE} or more."
+        )
     if not (len(config.la_code) == 3 and config.la_code.isascii() and config.la_code.isdigit()):
-        raise ValueError(f"{config.la_code!r} is not a three-digit authority code, as 886 for Kent.")
+        raise ValueError(
+            f"{config.la_code!r} is not a three-digit authority code, as 886 for Kent."
+        )
     if config.truth_months not in TRUTH_MONTHS:
         raise ValueError(f"{config.truth_months!r}: the truth is {', '.join(TRUTH_MONTHS)}.")
 
@@ -179,10 +183,18 @@ def _clear(config: Config) -> None:
 
 
 def _simulate(
-    config: Config, tables: Tables, places: Places, rhythm: Rhythm, opening: date, until: date, say: Progress
+    config: Config,
+    tables: Tables,
+    places: Places,
+    rhythm: Rhythm,
+    opening: date,
+    until: date,
+    say: Progress,
 ) -> tuple[list[Person], list[list[Spell]], list[Change]]:
     shown_from = month_end(config.points[0]).replace(day=1)
-    people = Population(tables, places, config.people, config.seed, opening, until, shown_from).draw()
+    people = Population(
+        tables, places, config.people, config.seed, opening, until, shown_from
+    ).draw()
     lives = Lives(tables, places, date(academic_year(opening) - 1, 9, 1), until)
     recorder = Recorder(tables, places, rhythm, config.seed, opening, until)
     spells_of: list[list[Spell]] = []
@@ -206,7 +218,12 @@ def _write_lives(path: Path, people: list[Person], spells_of: list[list[Spell]])
         writer.writerow(("young_persons_id", "activity_code", "start_on", "end_on"))
         for person, spells in zip(people, spells_of, strict=True):
             writer.writerows(
-                (person.id, spell.code, spell.start.isoformat(), spell.end.isoformat() if spell.end else "")
+                (
+                    person.id,
+                    spell.code,
+                    spell.start.isoformat(),
+                    spell.end.isoformat() if spell.end else "",
+                )
                 for spell in spells
             )
 

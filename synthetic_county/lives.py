@@ -39,9 +39,9 @@ class Lives:
         self.until = until
         self.settings = tables.parameters["lives"]
         season = self.settings["season"]
-        self._season = {
-            kind: season["education"] for kind in self.settings["education_kinds"]
-        } | {_NEET: season["neet"]}
+        self._season = {kind: season["education"] for kind in self.settings["education_kinds"]} | {
+            _NEET: season["neet"]
+        }
 
     def live(self, person: Person, dice: Dice) -> list[Spell]:
         """The person's spells in order, without a hole from the day they enter until they leave or time ends."""
@@ -86,7 +86,9 @@ class Lives:
 
     def _arrive(self, person: Person, spells: list[Spell], day: date, dice: Dice) -> None:
         """Somebody who comes into the county, or into the simulation, in mid-course."""
-        code = self._destination(person, "later" if person.year_group(day) > 12 else "year_12", dice)
+        code = self._destination(
+            person, "later" if person.year_group(day) > 12 else "year_12", dice
+        )
         spells.append(self._spell(person, code, day, dice))
 
     def _begin_year(self, person: Person, spells: list[Spell], september: date, dice: Dice) -> None:
@@ -99,12 +101,17 @@ class Lives:
             code = self._destination(person, "year_12" if first_time else "later", dice)
             start = self._september_start(code, september, dice)
             if start - september > _WAITING and self.tables.kind_of[code] != _NEET:
-                self._add(spells, self._spell(person, self._neet_code(person, dice), september, dice))
+                self._add(
+                    spells, self._spell(person, self._neet_code(person, dice), september, dice)
+                )
             self._add(spells, self._spell(person, code, start, dice))
         elif dice.chance(self.settings["september_takes_up_course"].get(kind, 0)):
             code = self._destination(person, "later", dice)
             start = self._september_start(code, september, dice)
-            if self.tables.kind_of[code] not in (kind, _NEET) and start - current.start > _SHORTEST_STAY:
+            if (
+                self.tables.kind_of[code] not in (kind, _NEET)
+                and start - current.start > _SHORTEST_STAY
+            ):
                 self._add(spells, self._spell(person, code, start, dice))
 
     def _pass_month(self, person: Person, spells: list[Spell], month: date, dice: Dice) -> None:
@@ -225,6 +232,8 @@ def spell_at(spells: list[Spell], day: date) -> int | None:
 
 def ends_with_year(spell: Spell, following: Spell) -> bool:
     """Whether the change was the turn of the academic year, which no provider reports as leaving."""
-    return following.start - (year_end(spell.start)) <= timedelta(days=80) and following.start.month in (9, 10, 11) and (
-        spell.course_end is not None and spell.course_end < following.start
+    return (
+        following.start - (year_end(spell.start)) <= timedelta(days=80)
+        and following.start.month in (9, 10, 11)
+        and (spell.course_end is not None and spell.course_end < following.start)
     )

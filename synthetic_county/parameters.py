@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from datetime import date, timedelta
-from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,8 @@ class ParameterError(ValueError):
     """The parameter file cannot be used."""
 
 
-@cache
 def load(path: Path = DEFAULT) -> dict[str, Any]:
-    """The parameters of ``path``. Shared and cached: read it, do not change it.
+    """The parameters of ``path``.
 
     Raises:
         ParameterError: the file is missing, is no YAML or lacks a section.

@@ -87,7 +87,9 @@ class Person:
 def nobodys_learner_number(index: int, seed: int) -> str:
     """A ten-digit number shaped like a ULN, unique by index, whose check digit is wrong: it can belong to nobody."""
     base = str((index * 387_420_487 + seed * 1_000_003) % 900_000_000 + 100_000_000)
-    remainder = sum(int(digit) * weight for digit, weight in zip(base, range(10, 1, -1), strict=True)) % 11
+    remainder = (
+        sum(int(digit) * weight for digit, weight in zip(base, range(10, 1, -1), strict=True)) % 11
+    )
     right = (10 - remainder) % 10
     return base + str((right + 3) % 10)
 
@@ -96,7 +98,9 @@ def nobodys_pupil_number(la_code: str, school: Place | None, year_11: int, index
     """Thirteen characters shaped like a UPN whose check letter is wrong."""
     school_number = school.number[3:] if school and school.number else "9000"
     digits = f"{la_code}{school_number}{(year_11 - 11) % 100:02d}{index % 1000:03d}"
-    right = sum(int(digit) * weight for digit, weight in zip(digits, range(2, 14), strict=True)) % 23
+    right = (
+        sum(int(digit) * weight for digit, weight in zip(digits, range(2, 14), strict=True)) % 23
+    )
     return _UPN_LETTERS[(right + 1) % 23] + digits
 
 
@@ -181,8 +185,10 @@ class Population:
         if sen == "plan" and dice.chance(0.5):
             school = dice.one_of(places.special_schools)
         entered = date(year_11, 9, 1)
-        known = entered - timedelta(days=1) + dice.days(
-            tables.parameters["recording"]["cohort_load_days"]
+        known = (
+            entered
+            - timedelta(days=1)
+            + dice.days(tables.parameters["recording"]["cohort_load_days"])
         )
         came_from = ""
         if arrives:
@@ -300,7 +306,9 @@ class Population:
         opens, closes = guarantee["opens"], guarantee["closes"]
         fixed = date(on.year, *guarantee["cohort_fixed"])
         closing = date(on.year, *closes)
-        has_row = person.year_group(fixed) in (11, 12) and person.known_on < date(on.year, opens[0], 1)
+        has_row = person.year_group(fixed) in (11, 12) and person.known_on < date(
+            on.year, opens[0], 1
+        )
         if (
             status in "TE"
             and has_row
@@ -421,5 +429,3 @@ class Population:
 
 def _aged_out(on: date) -> Leaving:
     return Leaving("A", on, on)
-
-

@@ -14,7 +14,16 @@ NO_SCHOOL_NUMBER = "9999"
 
 _STREETS = [
     f"{first} {second}"
-    for first in ("Orchard", "Hopfield", "Oast", "Cherry", "Chalk", "Lighthouse", "Windmill", "Saxon")
+    for first in (
+        "Orchard",
+        "Hopfield",
+        "Oast",
+        "Cherry",
+        "Chalk",
+        "Lighthouse",
+        "Windmill",
+        "Saxon",
+    )
     for second in ("Road", "Lane", "Close", "Way", "Avenue", "Street")
 ]
 _POSTCODE_LETTERS = "ABDEFGHJLNPQRSTUWXYZ"
@@ -58,7 +67,15 @@ class Places:
         ]
         self.employers = [
             Place("", f"Imaginary {trade} Ltd", "", "")
-            for trade in ("Bakery", "Garage", "Care Home", "Packhouse", "Builders", "Salon", "Ferry")
+            for trade in (
+                "Bakery",
+                "Garage",
+                "Care Home",
+                "Packhouse",
+                "Builders",
+                "Salon",
+                "Ferry",
+            )
         ]
         self.home = Place(f"{la_code}{NO_SCHOOL_NUMBER}", "Educated at home", "", "")
         self._schools_of: dict[str, list[Place]] = {}
@@ -111,5 +128,7 @@ class Places:
     def address(self, district: str, dice: Dice) -> tuple[str, str, str]:
         """First line, town and postcode; ZZ99 is the postcode area of nowhere."""
         line = f"{dice.within((1, 140))} {dice.one_of(_STREETS)}"
-        inward = f"{dice.within((0, 9))}{dice.one_of(_POSTCODE_LETTERS)}{dice.one_of(_POSTCODE_LETTERS)}"
+        inward = (
+            f"{dice.within((0, 9))}{dice.one_of(_POSTCODE_LETTERS)}{dice.one_of(_POSTCODE_LETTERS)}"
+        )
         return line, self.districts[district], f"ZZ99 {inward}"

@@ -54,7 +54,9 @@ from synthetic_county.schedule import (
 
 ONLY_BY_NAME = frozenset({"truncated_snapshot"})
 NEVER = "never"
-_TOKEN = re.compile(r"(?P<kind>\w+)(@(?P<month>\d{4}-\d\d))?(\+(?P<mended>corrections|second_corrections))?")
+_TOKEN = re.compile(
+    r"(?P<kind>\w+)(@(?P<month>\d{4}-\d\d))?(\+(?P<mended>corrections|second_corrections))?"
+)
 _NEW_PEOPLE, _NEW_ACTIVITIES = 90_000_000, 9_900_000_000
 
 DEFECT_COLUMNS = (
@@ -91,7 +93,13 @@ def orders(wanted: str, points: list[str], parameters: dict[str, Any]) -> list[O
         return []
     presets = parameters["defect_presets"]
     if wanted == "all":
-        return [Order(kind, _usual_month(kind, points)) for name, kind in KINDS.items() if name not in ONLY_BY_NAME]
+        # A movement is a difference between two returns: with one point there is none.
+        kinds = [kind for kind in KINDS.values() if len(points) > 1 or kind.stage != MOVEMENT]
+        return [
+            Order(kind, _usual_month(kind, points))
+            for kind in kinds
+            if kind.name not in ONLY_BY_NAME
+        ]
     if isinstance(presets.get(wanted), list):
         return list(_preset(presets[wanted], points))
     found = []
@@ -123,7 +131,10 @@ def _preset(entries: list[dict[str, Any]], points: list[str]) -> Iterator[Order]
         for point in points:
             if entry["month"] == "each" or entry["month"] == int(point[5:]):
                 yield Order(
-                    KINDS[entry["kind"]], point, entry.get("where", SNAPSHOT), entry.get("mended", NEVER)
+                    KINDS[entry["kind"]],
+                    point,
+                    entry.get("where", SNAPSHOT),
+                    entry.get("mended", NEVER),
                 )
 
 
@@ -162,21 +173,34 @@ class Book:
         if not people or len(in_force) != 1 or in_force[0].end is not None:
             return None
         person, activity = people[0], in_force[0]
-        if person.status != "P" or person.lead_authority != self.la_code or person.entry_on > period_end:
+        if (
+            person.status != "P"
+            or person.lead_authority != self.la_code
+            or person.entry_on > period_end
+        ):
             return None
         if activity.due is not None and activity.due < as_at:
             return None
         year_group = academic_age(person.born, period_end) - 4
         is_own_year = 4 <= period_end.month <= 8
-        node_key = (academic_year(period_end) + is_own_year, year_group if is_own_year else year_group - 1)
-        nodes = [row for row in held if isinstance(row, GuaranteeRow) and (row.year, row.year_group) == node_key]
+        node_key = (
+            academic_year(period_end) + is_own_year,
+            year_group if is_own_year else year_group - 1,
+        )
+        nodes = [
+            row
+            for row in held
+            if isinstance(row, GuaranteeRow) and (row.year, row.year_group) == node_key
+        ]
         return Subject(
             person, activity,
             [row for row in held if isinstance(row, CharacteristicRow)],
             nodes[0] if nodes else None, year_group, as_at, period_end,
         )  # fmt: skip
 
-    def is_still(self, person_id: str, since: date, until: date, kind: Kind, may_lapse: bool) -> bool:
+    def is_still(
+        self, person_id: str, since: date, until: date, kind: Kind, may_lapse: bool
+    ) -> bool:
         """Whether nothing that matters to the defect changes after ``since`` and up to ``until``."""
         is_strict = kind.stage == CONTRACT
         is_about_guarantee = is_strict or kind.guarantee
@@ -190,7 +214,9 @@ class Book:
                     is_about_guarantee and change.feed == GUARANTEE
                 ):
                     return False
-                if change.feed == PEOPLE and (is_strict or not _same_but_for_guarantee(latest, row)):
+                if change.feed == PEOPLE and (
+                    is_strict or not _same_but_for_guarantee(latest, row)
+                ):
                     return False
             if isinstance(row, PersonRow):
                 latest = row
@@ -203,11 +229,14 @@ class Book:
 def _same_but_for_guarantee(before: PersonRow | None, after: PersonRow) -> bool:
     if before is None:
         return False
-    return after._replace(
-        guarantee_indicator=before.guarantee_indicator,
-        intended_destination=before.intended_destination,
-        updated_on=before.updated_on,
-    ) == before
+    return (
+        after._replace(
+            guarantee_indicator=before.guarantee_indicator,
+            intended_destination=before.intended_destination,
+            updated_on=before.updated_on,
+        )
+        == before
+    )
 
 
 @dataclass(slots=True)
@@ -226,7 +255,9 @@ class Plant:
         """Whether the defect sits in this extract. A spoilt line sits in one file alone."""
         if self.kind.stage == CONTRACT:
             return extract is self.starts
-        return self.starts.order <= extract.order and (self.ends is None or extract.order < self.ends.order)
+        return self.starts.order <= extract.order and (
+            self.ends is None or extract.order < self.ends.order
+        )
 
 
 class PlantedFaults:
@@ -308,7 +339,9 @@ class PlantedFaults:
         if effect.drops_person or effect.kept_share:
             file = file_name(self.la_code, feed, plant.starts.mode, plant.starts.as_at)
             line_number = None
-        corrected_in = file_name(self.la_code, feed, "delta", plant.ends.as_at) if plant.ends else ""
+        corrected_in = (
+            file_name(self.la_code, feed, "delta", plant.ends.as_at) if plant.ends else ""
+        )
         # Mended before the census run, or the run repeated after: the run's answer is the truth's.
         alters = kind.alters_truth and plant.ends is None
         return (
@@ -322,7 +355,12 @@ class Planter:
     """Finds a person for every order. No person gets two defects."""
 
     def __init__(
-        self, book: Book, extracts: list[Extract], places: Any, parameters: dict[str, Any], seed: int
+        self,
+        book: Book,
+        extracts: list[Extract],
+        places: Any,
+        parameters: dict[str, Any],
+        seed: int,
     ):
         self.book = book
         self.extracts = extracts
@@ -342,7 +380,9 @@ class Planter:
             DefectError: nobody is left who could bear one.
         """
         plants: list[Plant] = []
-        for order in sorted(wanted, key=lambda one: (self._how_many(one.kind) > 1, self._bearers(one))):
+        for order in sorted(
+            wanted, key=lambda one: (self._how_many(one.kind) > 1, self._bearers(one))
+        ):
             starts = self._extract(order.where, order.month)
             ends = None if order.mended == NEVER else self._extract(order.mended, order.month)
             for repeat in range(self._wanted(order, starts)):
@@ -351,23 +391,31 @@ class Planter:
         return plants
 
     def _how_many(self, kind: Kind) -> int:
-        return {"vanished": self.presets["vanished_people"], "not_known_jump": 10**6}.get(kind.name, 1)
+        return {"vanished": self.presets["vanished_people"], "not_known_jump": 10**6}.get(
+            kind.name, 1
+        )
 
     def _wanted(self, order: Order, starts: Extract) -> int:
         if order.kind.name != "not_known_jump":
             return self._how_many(order.kind)
-        cohort = sum(one.year_group in (12, 13) for one in self._all_subjects(order, starts).values())
+        cohort = sum(
+            one.year_group in (12, 13) for one in self._all_subjects(order, starts).values()
+        )
         return max(1, round(cohort * self.presets["not_known_jump_share"]))
 
     def _extract(self, role: str, month: str) -> Extract:
         if role not in (SNAPSHOT, MID_MONTH, CORRECTIONS, SECOND_CORRECTIONS):
-            raise DefectError(f"{role!r} is not a delivery: snapshot, mid_month, corrections or second_corrections.")
+            raise DefectError(
+                f"{role!r} is not a delivery: snapshot, mid_month, corrections or second_corrections."
+            )
         return next(one for one in self.extracts if one.role == role and one.month == month)
 
     def _candidates(self, order: Order, starts: Extract, repeat: int) -> Iterator[str]:
         """Everybody once, from a place in the list that depends on the order alone."""
         ids = self.book.ids
-        dice = Dice.of(self.seed, self.places.la_code, "defect", order.kind.name, order.month, repeat)
+        dice = Dice.of(
+            self.seed, self.places.la_code, "defect", order.kind.name, order.month, repeat
+        )
         first, step = dice.within((0, len(ids) - 1)), 1 + 2 * dice.within((0, 40))
         while len(ids) > 1 and _share_a_divisor(step, len(ids)):
             step += 1
@@ -410,7 +458,9 @@ class Planter:
         key = starts.as_at, month_end(order.month)
         found = self._subjects.get(key)
         if found is None:
-            everybody = ((person_id, self.book.subject(person_id, *key)) for person_id in self.book.ids)
+            everybody = (
+                (person_id, self.book.subject(person_id, *key)) for person_id in self.book.ids
+            )
             found = {person_id: one for person_id, one in everybody if one is not None}
             self._subjects[key] = found
         return found
@@ -427,7 +477,12 @@ class Planter:
             return None
 
         return Context(
-            self.places.la_code, self.places.neighbours[0], self._new_id, self._new_activity_id, self._new_name, another
+            self.places.la_code,
+            self.places.neighbours[0],
+            self._new_id,
+            self._new_activity_id,
+            self._new_name,
+            another,
         )
 
     def _new_id(self) -> str:
@@ -453,4 +508,3 @@ def _share_a_divisor(one: int, other: int) -> bool:
 
 def nothing_planted(la_code: str) -> PlantedFaults:
     return PlantedFaults([], None, la_code)
-

@@ -61,7 +61,9 @@ class Recorder:
         changes.sort(key=lambda change: change.keyed_on)
         return [change for change in changes if change.keyed_on <= self.until]
 
-    def typed_on(self, learned: date, content: date, after: date, dice: Dice, late: bool = True) -> date:
+    def typed_on(
+        self, learned: date, content: date, after: date, dice: Dice, late: bool = True
+    ) -> date:
         """Day on which something learned on ``learned`` is typed, never before the entry typed on ``after``."""
         typing = self.tables.parameters["recording"]["typing_days"]
         chance = dice.random()
@@ -199,7 +201,9 @@ class _PersonFile:
         person, dice = self.person, self.dice
         moves = self.recorder.tables.parameters["population"]["moves"]
         events: list[tuple] = []
-        for year in range(academic_year(self.recorder.opening) - 1, academic_year(self.recorder.until) + 1):
+        for year in range(
+            academic_year(self.recorder.opening) - 1, academic_year(self.recorder.until) + 1
+        ):
             if dice.chance(12 * moves["change_of_address"]):
                 day = date(year, 9, 1) + dice.days((0, 364))
                 if person.known_on < day < person.gone_on:
@@ -243,7 +247,9 @@ class _PersonFile:
             asked = made
             if year_group == 12 and year - 1 not in opened:
                 month_on, first_on, last_on = self.settings["indicator_moves"]
-                asked = max(made, date(year, month_on, first_on) + dice.days((0, last_on - first_on)))
+                asked = max(
+                    made, date(year, month_on, first_on) + dice.days((0, last_on - first_on))
+                )
             opened.add(year)
             events.append((asked, asked, self._open_indicator))
             if dice.chance(self.settings["still_not_recorded_share"]):
@@ -285,7 +291,11 @@ class _PersonFile:
         until = leaving.guarantee_only_until
         if until is None:
             return [(leaving.known_on, leaving.on, lambda _: self._leave(leaving.on))]
-        kept = (leaving.known_on, leaving.on, lambda _: self._person(status="G", status_on=leaving.on))
+        kept = (
+            leaving.known_on,
+            leaving.on,
+            lambda _: self._person(status="G", status_on=leaving.on),
+        )
         return [kept, (until, until, lambda _: self._leave(until))]
 
     def _leave(self, on: date) -> None:
@@ -423,7 +433,9 @@ class _ActivityFile:
     def _learn_of(self, position: int, when: date) -> None:
         """News of one activity; it may be old news by now."""
         at = spell_at(self.spells, when)
-        if at == position or self.dice.chance(self.settings["verification"]["contact_reveals_share"]):
+        if at == position or self.dice.chance(
+            self.settings["verification"]["contact_reveals_share"]
+        ):
             self._learn(when)
 
     def _learn(self, when: date) -> None:
@@ -492,7 +504,9 @@ class _ActivityFile:
         self.current = row.id
         later = self.settings["becomes_820"]
         if code == _NOT_KNOWN and self.dice.chance(later["share"]):
-            self._at(when + self.dice.days(later["days"]), lambda at, i=row.id: self._becomes_820(i, at))
+            self._at(
+                when + self.dice.days(later["days"]), lambda at, i=row.id: self._becomes_820(i, at)
+            )
 
     def _becomes_820(self, activity_id: str, when: date) -> None:
         if self.current == activity_id:
@@ -606,7 +620,12 @@ class _ActivityFile:
     def _dated(self, row: ActivityRow, when: date) -> ActivityRow:
         """The row as verified on ``when``: review and lapse dates by the rule of its code (nccis.md section 3.2)."""
         code, course_end, review = row.code, row.course_end, None
-        if course_end and course_end <= when and row.end is None and code not in self.tables.lapses_at_year_end:
+        if (
+            course_end
+            and course_end <= when
+            and row.end is None
+            and code not in self.tables.lapses_at_year_end
+        ):
             course_end = add_months(when, self.dice.within((1, _LONGEST_EXTENSION)))
         if code in self.tables.reviewed:
             review = when + self.dice.days(self.settings["currency"]["review_after_days"][code])
@@ -626,7 +645,9 @@ class _ActivityFile:
         code = _CHARACTERISTIC_OF.get(row.code)
         if code is None or (code in self.open_characteristics and row.code != _PREGNANT):
             return
-        held = CharacteristicRow(self.person.id, code, row.start, row.end if row.code == _PREGNANT else None, row.start)
+        held = CharacteristicRow(
+            self.person.id, code, row.start, row.end if row.code == _PREGNANT else None, row.start
+        )
         self.open_characteristics[code] = held
         self.touched[code, row.start] = (*key_of(held), held)
 

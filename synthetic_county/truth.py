@@ -143,7 +143,9 @@ class Truth:
                 edges.add(lapses_on + DAY)
         ordered = sorted(edges)
         for start, end in zip(ordered, [*ordered[1:], date.max], strict=True):
-            holding = [row for row in rows if row.start <= start and (row.end is None or row.end >= start)]
+            holding = [
+                row for row in rows if row.start <= start and (row.end is None or row.end >= start)
+            ]
             if not holding:
                 yield Segment(start, end, None, False, NOT_KNOWN, None)
                 continue
@@ -151,7 +153,9 @@ class Truth:
             row = max(holding, key=lambda one: (one.start, one.ascertained, one.verified, one.id))
             lapses_on = self._lapses_on(row)
             is_lapsed = lapses_on is not None and lapses_on < start
-            yield Segment(start, end, row, is_lapsed, NOT_KNOWN if is_lapsed else self._bucket(row.code), None)
+            yield Segment(
+                start, end, row, is_lapsed, NOT_KNOWN if is_lapsed else self._bucket(row.code), None
+            )
 
     def _with_spells(self, segments: Iterable[Segment]) -> Iterator[Segment]:
         """Give every NEET segment the first day of its spell (kpis.md section 4).
@@ -241,7 +245,9 @@ class Truth:
     def _is_vulnerable(self, person_id: str, on: date) -> bool:
         held = self._characteristics.get(person_id)
         return bool(held) and any(
-            row.code in self.tables.vulnerable and row.start <= on and (row.end is None or row.end >= on)
+            row.code in self.tables.vulnerable
+            and row.start <= on
+            and (row.end is None or row.end >= on)
             for row in held.values()
         )
 
@@ -326,7 +332,11 @@ class TruthWriter:
         for one in standings:
             if not one.is_in_denominator:
                 continue
-            groups = [(EVERYWHERE, EVERYWHERE), (one.district, EVERYWHERE), (EVERYWHERE, one.sen_group)]
+            groups = [
+                (EVERYWHERE, EVERYWHERE),
+                (one.district, EVERYWHERE),
+                (EVERYWHERE, one.sen_group),
+            ]
             if one.is_vulnerable:
                 groups.append((EVERYWHERE, "VULNERABLE"))
             names = ["cohort"]
@@ -352,11 +362,17 @@ class TruthWriter:
         for status in sorted(statuses):
             self._count(point, on, f"RETURN-{status}", EVERYWHERE, statuses[status], "")
 
-    def _count(self, point: str, on: date, measure: str, area: str, numerator: int, denominator: Any) -> None:
+    def _count(
+        self, point: str, on: date, measure: str, area: str, numerator: int, denominator: Any
+    ) -> None:
         self._counts.writerow((point, on.isoformat(), measure, area, numerator, denominator))
 
     def _write_month(
-        self, point: str, on: date, cells: dict[tuple[str, str], Cell], before: dict[tuple[str, str], Cell] | None
+        self,
+        point: str,
+        on: date,
+        cells: dict[tuple[str, str], Cell],
+        before: dict[tuple[str, str], Cell] | None,
     ) -> None:
         for area, group in sorted(cells.keys() | (before or {}).keys()):
             cell = cells.get((area, group), Cell())
