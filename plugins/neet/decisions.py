@@ -687,16 +687,18 @@ def _held(context: _Context) -> tuple[Landed, dict[str, Any]]:
             f"Delivery {context.subject} is {status}, not held, so there is nothing to "
             f"{context.kind}."
         )
-    if la_code != context.la_code:
-        raise DecisionError(
-            f"Delivery {context.subject} is of authority {la_code}; the decision names "
-            f"{context.la_code}."
-        )
     folder = context.settings.landing / path
     landed = landing.read_landed(context.settings, folder)
     recorded = landing.read_sidecar(folder, "held")
     if recorded is None:
         raise landing.LandingDamaged([f"{path} has no held.json"])
+    contract = landing.kept_contract(context.settings, landed.feed, recorded["contract_sha256"])
+    # a national feed is every authority's to settle
+    if la_code not in (context.la_code, contract.la_code):
+        raise DecisionError(
+            f"Delivery {context.subject} is of authority {la_code}; the decision names "
+            f"{context.la_code}."
+        )
     return landed, recorded
 
 

@@ -15,6 +15,7 @@ from neet import decisions
 from neet.database import connect
 from neet.decisions import DecisionError
 from neet.feeds import landing, replay
+from neet.settings import PROJECT_ROOT
 
 LA = "886"
 RUN = {"run_id": "r1", "census_point": "2021-12", "known_seq": 7, "inputs": {"deliveries": [1, 2]}}
@@ -481,3 +482,16 @@ def test_a_release_reads_by_the_contract_the_file_was_held_under(warehouse, deli
     settle("release", held)
     accepted = landing.read_sidecar(warehouse.settings.landing / held.landing_path, "accepted")
     assert accepted["contract_sha256"] == recorded["contract_sha256"]
+
+
+def test_an_authority_may_settle_a_national_feed(warehouse, record, query, tmp_path):
+    source = PROJECT_ROOT / "data" / "dfe_scorecard" / "neet_la_scorecard_2022.csv"
+    landing.receive(warehouse.settings, warehouse.dsn["loader"], "dfe_la_scorecard", source)
+    half = tmp_path / source.name
+    half.write_text("".join(source.read_text().splitlines(keepends=True)[:80]))
+    held = landing.receive(warehouse.settings, warehouse.dsn["loader"], "dfe_la_scorecard", half)
+    assert held.status == "held"
+    record("release", held.delivery_id, dsn=warehouse.dsn["loader"])
+    assert query(
+        "select status from control.delivery where delivery_id = %s", held.delivery_id
+    ) == [("accepted",)]

@@ -19,12 +19,13 @@ import psycopg
 from neet.database import connect
 from neet.feeds import landing, loading
 from neet.feeds.landing import DeliveryResult, Landed, LandingDamaged
-from neet.settings import Settings
+from neet.settings import NotSetUp, Settings
 
 log = logging.getLogger(__name__)
 
 ABANDONED_SECONDS = 24 * 3600
 DECISION = "decision."
+FINAL = ("accepted", "refused", "duplicate")
 LOADER_DECISIONS = ("decision.release", "decision.discard")
 
 
@@ -36,7 +37,13 @@ class Roles:
     given: dict[str, str]
 
     def dsn(self, role: str) -> str:
-        return self.given.get(role) or self.settings.dsn(role)
+        try:
+            return self.given.get(role) or self.settings.dsn(role)
+        except NotSetUp as error:
+            raise loading.LoadFailed(
+                f"A delivery was left half decided, and only the {role} can finish it, whose connection "
+                f"is not known here ({error}). Run ingest where it is; nothing new is decided until then."
+            ) from error
 
 
 def settle(settings: Settings, connection: psycopg.Connection, dsn: str) -> None:
@@ -89,8 +96,10 @@ def finish(
     accepted: list[tuple[int, Landed, dict[str, Any]]] = []
     others: list[tuple[Landed, dict[str, Any]]] = []
     for folder in landing.folders(settings):
-        recorded = landing.decision_on(folder)
         path = folder.relative_to(settings.landing).as_posix()
+        if known.get(path) in FINAL:
+            continue
+        recorded = landing.decision_on(folder)
         if recorded is None or known.get(path) == recorded["status"]:
             continue
         landed = landing.read_landed(settings, folder)
@@ -185,10 +194,13 @@ def recover(settings: Settings, dsn_loader: str) -> list[DeliveryResult]:
     with loading.locked(dsn_loader) as connection:
         finish(settings, connection, roles)
         _sweep(settings)
+        known = {
+            path for (path,) in connection.execute("select landing_path from control.delivery")
+        }
         undecided = [
             landing.read_landed(settings, folder)
             for folder in landing.folders(settings)
-            if landing.decision_on(folder) is None
+            if folder.relative_to(settings.landing).as_posix() not in known
         ]
         for landed in sorted(undecided, key=lambda entry: (entry.received_at, entry.delivery_id)):
             try:

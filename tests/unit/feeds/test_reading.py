@@ -271,40 +271,70 @@ def test_noise_never_makes_the_reader_fail_otherwise(tmp_path):
         assert found.rows_in == len(found.rows) + len(found.rejects), f"noise {number}"
 
 
-CELL = st.one_of(
-    st.sampled_from(
-        ["", " ", "2021-09-01", "01/09/2021", "44440", "7", "07", "x", "z", "31/02/2021", "é"]
-    ),
-    st.text(alphabet='ab1 "\n\r;', max_size=6),
-)
+PLAIN = {  # what a file nearly always holds: nothing to convert, nothing to reject
+    "key": ["T1", "T2", "T3", "T4", "T5"],
+    "label": ["", "x", "thing", "é"],
+    "date": ["", "2021-09-01", "2021-12-31"],
+    "size": ["", "7", "12"],
+    "price": ["", "1.5", "z"],
+}
+ODD = {
+    "key": ["", " T4", "T 5", "T" * 401, "T\u00a06"],
+    "label": ['"', "a,b", "two\nlines", "x" * 2_100, "\r", " "],
+    "date": ["01/09/2021", "44440", "31/02/2021", " ", "2021-09-01 00:00:00"],
+    "size": ["07", "x", "7.0", " 7"],
+    "price": ["1,5", " 1", "c "],
+}
 
 
-@settings(max_examples=120, deadline=None)
-@given(
-    rows=st.lists(
-        st.tuples(st.sampled_from(["T1", "T2", "T3", " T4", "", "T 5"]), CELL, CELL, CELL, CELL),
-        max_size=12,
-    ),
-    split=st.integers(1, 60),
-)
-def test_by_blocks_or_row_by_row_the_rows_are_the_same(tmp_path_factory, rows, split):
-    folder = tmp_path_factory.mktemp("both")
-    content = as_csv(TOY_HEADER, rows)
+@st.composite
+def mostly_plain_rows(draw):
+    """Rows in which, now and then, one cell is odd."""
+    rows = []
+    for _ in range(draw(st.integers(0, 14))):
+        row = {name: draw(st.sampled_from(values)) for name, values in PLAIN.items()}
+        if draw(st.integers(0, 7)) == 0:
+            name = draw(st.sampled_from(sorted(ODD)))
+            row[name] = draw(st.sampled_from(ODD[name]))
+        cells = list(row.values())
+        rows.append(cells + ["more"] if draw(st.integers(0, 40)) == 0 else cells)
+    return rows
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=mostly_plain_rows(), size=st.integers(1, 120), newline=st.sampled_from(["\n", "\r\n"]))
+def test_by_blocks_or_row_by_row_the_rows_are_the_same(tmp_path_factory, rows, size, newline):
+    file = tmp_path_factory.getbasetemp() / "both.csv"
+    content = as_csv(TOY_HEADER, rows, newline)
     results = []
-    for by_row, size in (
-        (False, reading.BLOCK_CHARACTERS),
-        (True, reading.BLOCK_CHARACTERS),
-        (False, split),
-    ):
+    for by_row, characters in ((False, 1 << 15), (True, 1 << 15), (False, size)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "BLOCK_CHARACTERS", size)
+            patch.setattr(reading, "BLOCK_CHARACTERS", characters)
             if by_row:
                 patch.setattr(reading.CsvReading, "_at_once", lambda self, rows: None)
-            found = Read(folder / "file.csv", content)
+            found = Read(file, content)
         results.append(
             (found.rows, found.rejects, found.rows_in, found.warnings, found.unreadable_keys)
         )
     assert results[0] == results[1] == results[2]
+
+
+def test_a_plain_file_is_read_by_blocks(read, monkeypatch):
+    monkeypatch.setattr(
+        reading.CsvReading, "_one", lambda *_: pytest.fail("a plain row was looked at by itself")
+    )
+    found = read(
+        as_csv(TOY_HEADER, [[f"T{n}", f"thing {n}", "2021-09-01", n, "1.5"] for n in range(5_000)])
+    )
+    assert len(found.rows) == 5_000
+
+
+@pytest.mark.parametrize("place", [1, 2_000, 4_999])
+def test_a_repeated_key_is_found_within_a_block_and_across_blocks(read, place):
+    rows = [[f"T{n}", f"thing {n}", "2021-09-01", n, "1.5"] for n in range(5_000)]
+    rows[place] = rows[0]
+    found = read(as_csv(TOY_HEADER, rows))
+    assert found.rules == [(place + 2, "duplicate_row")] and len(found.rows) == 4_999
 
 
 def test_line_numbers_are_those_of_the_file(read):
