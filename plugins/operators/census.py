@@ -221,7 +221,31 @@ class SignOffOperator(ApprovalOperator):
                 self.gate["data_docs_index"],
             )
         self.subject, self.body = question.subject, question.body
+        self._check_wording(context["task_instance"].id)
         return super().execute(context)
+
+    def _check_wording(self, ti_id: Any) -> None:
+        """Airflow keeps the wording of a task's first question when the task is cleared: nobody may sign figures under
+        the description of others."""
+        from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        shown = SUPERVISOR_COMMS.send(
+            CreateHITLDetailPayload(
+                ti_id=ti_id,
+                options=self.options,
+                subject=self.subject,
+                body=self.body,
+                params=self.serialized_params,
+                multiple=self.multiple,
+                assigned_users=[],
+            )
+        )
+        if (shown.subject, shown.body) != (self.subject, self.body):
+            raise AirflowFailException(
+                "This run asked before, about other figures, and Airflow would show the old ones. Start a new run of the "
+                "point instead of clearing this one: `./neet census POINT`, or trigger the DAG with its partition key."
+            )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
         """Returns ``answer`` (``Approve`` or ``Reject``), ``signed_by``, ``reason`` and ``answered_by``."""
