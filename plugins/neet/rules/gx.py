@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 os.environ["GX_ANALYTICS_ENABLED"] = "False"
 
@@ -24,7 +25,7 @@ from great_expectations.data_context.types.base import (  # noqa: E402
 )
 from great_expectations.expectations import UnexpectedRowsExpectation  # noqa: E402
 
-from neet.rules.workspace import SCHEMA  # noqa: E402
+from neet.rules.workspace import SCHEMA, SESSION  # noqa: E402
 
 SITE = "gate"
 
@@ -104,7 +105,11 @@ def first_lines(message: str) -> str:
 
 
 def _url(dsn: str) -> str:
-    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", dsn)
+    """The same connection for SQLAlchemy, with the settings of a session that judges."""
+    parts = urlsplit(dsn)
+    options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    query = [*parse_qsl(parts.query), ("options", f"{options} -c TimeZone=UTC")]
+    return parts._replace(scheme="postgresql+psycopg", query=urlencode(query)).geturl()
 
 
 class Session:

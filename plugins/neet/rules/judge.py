@@ -94,28 +94,23 @@ def failing_rows(
 def judge_all(
     connection: psycopg.Connection, pack: Pack, lists: Lists, prepared: Prepared
 ) -> list[Finding]:
-    """Every rule over every record in one pass, without Great Expectations.
+    """Every rule over every record in one statement, without Great Expectations.
 
     For files that are only looked at, and for the examples of a pack. One rule with broken SQL ends
-    the pass with an error: it is no way to take a decision.
+    the statement with an error: it is no way to take a decision.
 
     Raises:
         psycopg.Error: a rule cannot be run.
     """
-    findings: list[Finding] = []
-    for scopes, relation, who in (
-        (("header",), prepared.header_relation, "null::bigint, null::text"),
-        (("record", "file"), prepared.check_relation, "c.record_number, c.young_persons_id"),
-    ):
-        rules = pack.of_scope(*scopes)
-        values = ",\n".join(
-            f"({sql.Literal(rule.rule_id).as_string(None)}, ({rule.condition(lists)}))"
-            for rule in rules
+    parts = []
+    for rule in pack.judged_in_sql:
+        on_header = rule.scope == "header"
+        who = "null::bigint, null::text" if on_header else "record_number, young_persons_id"
+        relation = prepared.header_relation if on_header else prepared.check_relation
+        rule_id = sql.Literal(rule.rule_id).as_string(None)
+        parts.append(
+            f"select return_id, {who}, {rule_id} from {relation} where ({rule.condition(lists)})"
         )
-        query = f"""
-            select c.return_id, {who}, judged.rule_id
-            from {relation} c cross join lateral (values {values}) as judged (rule_id, has_failed)
-            where judged.has_failed
-            order by 1, 2"""
-        findings += (Finding(*row) for row in connection.execute(query))
-    return findings
+    # a scan a rule: three times as quick as asking every rule of each record in one scan
+    query = "\nunion all\n".join(parts) + "\norder by 1, 2"
+    return [Finding(*row) for row in connection.execute(query)]
