@@ -90,6 +90,7 @@ def test_a_bank_holiday_counts_from_its_announcement(facts, holiday, eve, announ
 
 def test_a_moved_bank_holiday_is_a_working_day_again(facts):
     assert facts.is_working_day(day("2022-05-30"))
+    assert facts.is_working_day(day("2022-05-30"), known_on=day("2020-11-12"))
     assert not facts.is_working_day(day("2022-05-30"), known_on=day("2020-11-11"))
     assert not facts.is_working_day(day("2022-05-30"), known_on=day("2019-09-01"))
 
