@@ -141,8 +141,7 @@ def build_live(
             build = _begin_live(settings, dsn_builder, known_seq)
         else:
             build = _resume_live(dsn_builder, build_id)
-        variables = {"lineage": "live", "known_seq": build.known_seq, "build_id": build.build_id}
-        variables["la_code"] = settings.la_code
+        variables = {"lineage": "live", "known_seq": build.known_seq, "la_code": settings.la_code}
         with _recorded(dsn_builder, build) as outcome:
             with _seeds(settings, dsn_builder, outcome, variables):
                 if layer != "seeds":
@@ -167,10 +166,9 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
             f"A census build may only write to a schema named census_*, not to {run.schema_name!r}: it shows what was "
             f"known at delivery {run.known_seq}, which must never be read as today's figures."
         )
-    schema_key = int.from_bytes(
-        hashlib.sha256(run.schema_name.encode()).digest()[:4], "big", signed=True
-    )
-    with _lock(dsn_builder, (CENSUS_LOCK_CLASS, schema_key), f"the schema {run.schema_name}"):
+    building = f"census_{run.la_code}_building"
+    schema_key = int.from_bytes(hashlib.sha256(building.encode()).digest()[:4], "big", signed=True)
+    with _lock(dsn_builder, (CENSUS_LOCK_CLASS, schema_key), f"a return of {run.la_code}"):
         build = _begin(
             dsn_builder,
             lineage="census",
@@ -186,13 +184,13 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
             "la_code": run.la_code,
             "census_point": run.census_point,
             "period_end": run.period_end.isoformat(),
-            "census_schema": run.schema_name,
-            "build_id": build.build_id,
+            "census_schema": building,
         }
         with _recorded(dsn_builder, build) as outcome:
-            _empty_schema(dsn_builder, run.schema_name)
+            _empty_schema(dsn_builder, building)
             with _seeds(settings, dsn_builder, outcome, variables):
                 _dbt(settings, dsn_builder, ["--selector", "census"], variables, outcome)
+            _rename_schema(dsn_builder, building, run.schema_name)
             outcome.status = "built"
     return outcome.build()
 
@@ -394,6 +392,26 @@ def _empty_schema(dsn: str, schema: str) -> None:
         )
 
 
+def _rename_schema(dsn: str, building: str, final: str) -> None:
+    """Put what was built in the place of what stood there before, in one transaction.
+
+    All points are built under one name: dbt would parse the whole project again for another one.
+    """
+    with connect(dsn) as connection:
+        connection.execute(
+            sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(final))
+        )
+        connection.execute(
+            sql.SQL("alter schema {} rename to {}").format(
+                sql.Identifier(building), sql.Identifier(final)
+            )
+        )
+
+
+# What differs from run to run: given in the environment (macro run_value), for dbt parses anew when a variable changes.
+RUN_VALUES = ("known_seq", "census_point", "period_end")
+
+
 # -- running dbt -----------------------------------------------------------------------------------------------------
 
 
@@ -452,10 +470,11 @@ def _dbt(
     for folder in (target, logs):
         folder.mkdir(parents=True, exist_ok=True)
     arguments = ["build", *selection, "--project-dir", str(settings.dbt_project), "--profiles-dir", str(settings.dbt_project),
-                 "--target-path", str(target), "--log-path", str(logs), "--vars", json.dumps(variables),
+                 "--target-path", str(target), "--log-path", str(logs), "--vars", json.dumps({k: v for k, v in variables.items() if k not in RUN_VALUES}),
                  "--exclude-resource-type", "unit_test", "--quiet", "--log-level-file", "info", "--log-level", "none", "--no-use-colors",
                  "--no-send-anonymous-usage-stats"]  # fmt: skip
-    with _environment(profile_environment(dsn)):
+    told = {f"NEET_RUN_{k.upper()}": str(v) for k, v in variables.items() if k in RUN_VALUES}
+    with _environment(profile_environment(dsn) | told):
         done = dbtRunner().invoke(arguments)
     if done.exception is not None:
         raise BuildFailed(f"dbt could not run the {lineage} lineage: {done.exception}", [])

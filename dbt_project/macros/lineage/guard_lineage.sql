@@ -9,7 +9,7 @@
                     ~ "It shows what was known at delivery " ~ known_seq() ~ ", which must never be read as today's figures. "
                     ~ "Start it with `./neet census POINT`, which names the schema.") }}
             {% endif %}
-            {% if not var('period_end') or not var('census_point') %}
+            {% if not run_value('period_end') or not run_value('census_point') %}
                 {{ exceptions.raise_compiler_error(
                     "A census build must be told its census_point and period_end. Start it with `./neet census POINT`.") }}
             {% endif %}

@@ -15,7 +15,7 @@ point as (
         la_code,
         first_as_at,
         {% if is_census() %}
-        {{ date_value(var('period_end')) }} as period_end
+        {{ date_value(run_value('period_end')) }} as period_end
         {% else %}
         case when last_as_at = {{ month_end('last_as_at') }} then last_as_at
             else {{ previous_month_end('last_as_at') }} end as period_end
