@@ -525,6 +525,9 @@ def profile_environment(dsn: str) -> dict[str, str]:
         "NEET_DBT_USER": unquote(parts.username or ""),
         "NEET_DBT_PASSWORD": unquote(parts.password or ""),
         "NEET_DBT_DBNAME": parts.path.lstrip("/"),
+        # The server ends the queries of a killed build within seconds; otherwise they would run on and hold their
+        # locks, and the next build would wait for them.
+        "PGOPTIONS": "-c client_connection_check_interval=2s",
     }
 
 

@@ -45,6 +45,7 @@ def test_the_profile_reads_what_the_connection_string_says():
         "NEET_DBT_USER": "neet_builder",
         "NEET_DBT_PASSWORD": "p@ss/word",
         "NEET_DBT_DBNAME": "warehouse",
+        "PGOPTIONS": "-c client_connection_check_interval=2s",
     }
 
 

@@ -13,6 +13,8 @@
 
 {% macro previous_month_end(day) %}{{ month_start(day) }} - 1{% endmacro %}
 
+{% macro next_month_end(day) %}{{ month_end('(' ~ day ~ ' + 1)') }}{% endmacro %}
+
 {% macro month_code(day) %}to_char({{ day }}, 'YYYY-MM'){% endmacro %}
 
 {% macro date_value(text) %}cast('{{ text }}' as date){% endmacro %}

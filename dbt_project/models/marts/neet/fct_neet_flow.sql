@@ -52,23 +52,22 @@ reported as (
         and cell.month_end in (month_pair.month_end, month_pair.previous_month_end)
 ),
 
--- One row a person who is NEET at either end of the month.
+-- One row a person who is NEET at either end of the month: each month end closes one month and opens the next.
 movement as (
     select
-        reported.basis, reported.la_code, reported.month_end,
-        reported.area_type, reported.area_code, reported.group_code,
-        neet.person_id,
-        max(case when neet.month_end = reported.previous_month_end then 1 else 0 end) as was_neet,
-        max(case when neet.month_end = reported.month_end then 1 else 0 end) as is_neet
-    from reported
-    inner join neet
-        on neet.basis = reported.basis
-        and neet.la_code = reported.la_code
-        and neet.area_type = reported.area_type
-        and neet.area_code = reported.area_code
-        and neet.group_code = reported.group_code
-        and neet.month_end in (reported.month_end, reported.previous_month_end)
-    group by 1, 2, 3, 4, 5, 6, 7
+        basis, la_code, month_end, area_type, area_code, group_code, person_id,
+        max(was_neet) as was_neet,
+        max(is_neet) as is_neet
+    from (
+        select basis, la_code, month_end, area_type, area_code, group_code, person_id, 0 as was_neet, 1 as is_neet
+        from neet
+        union all
+        select
+            basis, la_code, {{ next_month_end('month_end') }} as month_end, area_type, area_code, group_code, person_id,
+            1 as was_neet, 0 as is_neet
+        from neet
+    ) as either_end
+    group by basis, la_code, month_end, area_type, area_code, group_code, person_id
 )
 
 select

@@ -10,10 +10,7 @@ recorded_person as (
 ),
 
 recorded_activity as (
-    select
-        known.*,
-        {{ key_of(['la_code', "'core_plus'", 'activity_id']) }} as activity_spell_id
-    from {{ as_known(ref('hist_core_plus_activities')) }} as known
+    select * from {{ as_known(ref('hist_core_plus_activities')) }} as known
 ),
 
 guarantee as (
@@ -54,7 +51,7 @@ select
     nullif(activity.review_on, '') as review_date,
     nullif(activity.due_to_lapse_on, '') as due_to_lapse_date,
     case
-        when activity.activity_spell_id is null then null
+        when activity.activity_id is null then null
         when activity.currency_lapsed in ('Y', 'N') and activity.version_as_at > member.month_end
             then case when member.is_lapsed then 'Y' else 'N' end
         else nullif(activity.currency_lapsed, '')
@@ -68,8 +65,10 @@ select
 from member
 inner join recorded_person as person
     on person.la_code = member.la_code and person.young_persons_id = member.young_persons_id
+left join {{ ref('int_activity_spell') }} as spell
+    on spell.la_code = member.la_code and spell.activity_spell_id = member.activity_spell_id
 left join recorded_activity as activity
-    on activity.la_code = member.la_code and activity.activity_spell_id = member.activity_spell_id
+    on activity.la_code = spell.la_code and activity.activity_id = spell.activity_id
 left join guarantee as year_11
     on year_11.la_code = member.la_code and year_11.person_id = member.person_id and year_11.year_group = 11
 left join guarantee as year_12
