@@ -68,6 +68,17 @@ movement as (
         from neet
     ) as either_end
     group by basis, la_code, month_end, area_type, area_code, group_code, person_id
+),
+
+account as (
+    select
+        basis, la_code, month_end, area_type, area_code, group_code,
+        sum(was_neet) as opening,
+        sum(case when is_neet = 1 and was_neet = 0 then 1 else 0 end) as joiners,
+        sum(case when was_neet = 1 and is_neet = 0 then 1 else 0 end) as leavers,
+        sum(is_neet) as closing
+    from movement
+    group by basis, la_code, month_end, area_type, area_code, group_code
 )
 
 select
@@ -78,16 +89,15 @@ select
     reported.area_type,
     reported.area_code,
     reported.group_code,
-    coalesce(sum(movement.was_neet), 0) as opening,
-    coalesce(sum(case when movement.is_neet = 1 and movement.was_neet = 0 then 1 else 0 end), 0) as joiners,
-    coalesce(sum(case when movement.was_neet = 1 and movement.is_neet = 0 then 1 else 0 end), 0) as leavers,
-    coalesce(sum(movement.is_neet), 0) as closing
+    coalesce(account.opening, 0) as opening,
+    coalesce(account.joiners, 0) as joiners,
+    coalesce(account.leavers, 0) as leavers,
+    coalesce(account.closing, 0) as closing
 from reported
-left join movement
-    on movement.basis = reported.basis
-    and movement.la_code = reported.la_code
-    and movement.month_end = reported.month_end
-    and movement.area_type = reported.area_type
-    and movement.area_code = reported.area_code
-    and movement.group_code = reported.group_code
-group by 1, 2, 3, 4, 5, 6, 7
+left join account
+    on account.basis = reported.basis
+    and account.la_code = reported.la_code
+    and account.month_end = reported.month_end
+    and account.area_type = reported.area_type
+    and account.area_code = reported.area_code
+    and account.group_code = reported.group_code
