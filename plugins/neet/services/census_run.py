@@ -176,7 +176,9 @@ def _follow(
             question = questions[0]
             if answer is None:
                 return _waiting(stack, point, question)
-            asked_at = dt.datetime.fromisoformat(question["created_at"])
+            # Asked again, a question keeps the time it was first asked.
+            times = (question["created_at"], question["task_instance"].get("start_date"))
+            asked_at = max(dt.datetime.fromisoformat(text) for text in times if text)
             if dt.datetime.now(dt.UTC) - asked_at < SETTLED:
                 time.sleep(POLL_SECONDS)
                 continue
