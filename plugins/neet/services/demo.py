@@ -42,7 +42,7 @@ order by k.census_point, k.kpi_id, k.period_code
 """
 
 FOUND = """
-select r.census_point, d.outcome, r.suite, r.check_id, r.priority, r.status, r.failed_count, r.owner_service, r.reason
+select r.decision_id, r.census_point, d.outcome, r.suite, r.check_id, r.priority, r.status, r.failed_count, r.owner_service, r.reason
 from assurance.check_result as r
 inner join assurance.gate_decision as d on d.decision_id = r.decision_id
 where r.la_code = %(la)s and r.status <> 'passed' and r.status <> 'not_applicable'
@@ -261,6 +261,42 @@ def _percent(value) -> str:
     return "" if value is None else f"{float(value) * 100:.1f}"
 
 
+def _show_findings(output: Output, found: list[dict]) -> None:
+    """One line a check, one column a decision of the gate, so that what stays and what is mended can be seen."""
+    decisions = list(
+        dict.fromkeys((row["decision_id"], row["census_point"], row["outcome"]) for row in found)
+    )
+    lines: dict[tuple, dict[str, Any]] = {}
+    for row in found:
+        title = row["reason"].split(". ")[0]
+        key = (row["check_id"], row["priority"], row["owner_service"], title)
+        lines.setdefault(key, {})[row["decision_id"]] = (
+            row["failed_count"] if row["status"] == "failed" else row["status"]
+        )
+    output.table(
+        "What the gate found: records that fail a check, at each of its decisions",
+        [
+            "check",
+            "priority",
+            "owner",
+            *[f"{point} {outcome}" for _, point, outcome in decisions],
+            "what must be so",
+        ],
+        [
+            (
+                check,
+                priority,
+                owner,
+                *[by_decision.get(decision) for decision, _, _ in decisions],
+                title,
+            )
+            for (check, priority, owner, title), by_decision in sorted(
+                lines.items(), key=lambda line: (line[0][1] or 0, line[0][0])
+            )
+        ],
+    )
+
+
 def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
     settings = stack.settings
     with connect(settings.dsn("auditor")) as connection:
@@ -293,15 +329,7 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
             for r in measures if r["kpi_id"].startswith("SC-")
         ],
     )  # fmt: skip
-    output.table(
-        "What the gate found",
-        ["point", "gate", "check", "priority", "status", "records", "owner", "what"],
-        [
-            (r["census_point"], r["outcome"], r["check_id"], r["priority"], r["status"], r["failed_count"],
-             r["owner_service"], r["reason"][:60])
-            for r in found
-        ],
-    )  # fmt: skip
+    _show_findings(output, found)
     output.table(
         "Sealed packages",
         ["point", "signed by", "payload sha256", "folder"],
