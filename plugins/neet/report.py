@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import yaml
 
 from neet import calendar
 from neet.database import connect
@@ -47,6 +48,47 @@ order by decided.census_point
 """
 
 
+SETTLED = "select max(census_point) from ledger.submission where la_code = %(la_code)s"
+
+ACCEPTED = """
+select distinct feed from control.delivery
+where la_code = %(la_code)s and status = 'accepted' and mode = 'snapshot' and period = %(period)s
+"""
+
+
+def late_feeds(connection: psycopg.Connection, settings: Settings, today: dt.date) -> list[dict]:
+    """Feeds that the next return of the chain needs and does not have although its run was due.
+
+    Returns:
+        one entry a feed: ``census_point``, ``feed``, ``due_on``.
+    """
+    from neet.returns import ledger
+
+    settled = connection.execute(SETTLED, {"la_code": settings.la_code}).fetchone()[0]
+    points = calendar.load().all_census_points(settings.la_code)
+    waiting = [
+        point
+        for point in points
+        if (
+            point.census_point > settled
+            if settled
+            else point.census_point >= ledger.start(settings.la_code)
+        )
+    ]
+    if not waiting or waiting[0].due_on > today:
+        return []
+    point = waiting[0]
+    gate = yaml.safe_load((settings.expectations / "gates" / "monthly_return.yml").read_text())
+    arrived = connection.execute(
+        ACCEPTED, {"la_code": settings.la_code, "period": point.period_end.isoformat()}
+    ).fetchall()
+    return [
+        {"census_point": point.census_point, "feed": feed, "due_on": point.due_on}
+        for feed in gate["required_feeds"]
+        if (feed,) not in arrived
+    ]
+
+
 def status(
     settings: Settings,
     states: dict[str, str],
@@ -86,6 +128,7 @@ def status(
             cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
             found["deliveries"] = cursor.execute(LAST_DELIVERIES).fetchall()
             found["held"] = cursor.execute(HELD).fetchall()
+            found["late"] = late_feeds(connection, settings, today)
             found["gates"] = cursor.execute(GATES, {"la_code": settings.la_code}).fetchall()
     except (NotSetUp, psycopg.OperationalError) as error:
         found["database"] = str(error).strip()
@@ -111,6 +154,12 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
         ["delivery", "feed", "period", "why"],
         [(h["delivery_id"], h["feed"], h["period"], h["status_reason"]) for h in found["held"]]
         or [("none", "", "", "")],
+    )
+    output.table(
+        "Late: the next return needs them and its run was due",
+        ["census point", "feed", "due on"],
+        [(late["census_point"], late["feed"], late["due_on"]) for late in found["late"]]
+        or [("none", "", "")],
     )
     output.table(
         "Newest delivery of each feed",

