@@ -45,7 +45,7 @@ demo: setup ## a synthetic county taken from December 2021 to March 2022: files,
 	@./neet demo --people $(PEOPLE) --seed $(SEED)
 
 test: setup ## every test that needs only Python packages (what CI runs)
-	@$(BIN)/python -m pytest -m "not system" -q
+	@$(BIN)/python -m pytest -m "not system" -q -n 2 --dist loadfile
 
 test-fast: setup ## the tests that take milliseconds
 	@$(BIN)/python -m pytest -m "not slow and not services and not system" -q

@@ -139,7 +139,7 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
     """The same for a person, worst news first."""
     services = found["services"]
     if not services:
-        output.result(found) if output.as_json else output.table(
+        output.table(
             "Services", ["service", "state"], [("all", "stopped: `./neet up` starts them")]
         )
     else:
@@ -149,6 +149,12 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
         ["service", "when", "what"],
         [(c["name"], c["at"], c["state"]) for c in found["crashes_last_day"]] or [("none", "", "")],
     )
+    if "database" in found:  # what cannot be asked is unknown, not none
+        if not output.as_json:
+            output.console.print(
+                f"\nThe warehouse does not answer: {found['database']}", markup=False
+            )
+        return
     output.table(
         "Held: a person must release or discard them",
         ["delivery", "feed", "period", "why"],
@@ -186,8 +192,7 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
             f"\nNext census point: {upcoming['census_point']}, due {upcoming['due_on']}",
             markup=False,
         )
-    for word in ("database", "calendar"):
-        if found.get(word) and not output.as_json:
-            output.console.print(found[word], markup=False)
+    if found.get("calendar") and not output.as_json:
+        output.console.print(found["calendar"], markup=False)
     if url and not output.as_json:
         output.console.print(f"Airflow: {url}", markup=False)

@@ -198,8 +198,8 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
 def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -> Publication:
     """Show a finished live build to readers: every mart at once, or nothing.
 
-    One transaction copies each mart that its contract marks ``publish: internal`` into a partition of its own in
-    ``published_store``, restores the views and grants of ``published_internal``, and moves the pointer. A reader's
+    One transaction adds the rows of each mart that its contract marks ``publish: internal`` to ``published_store``, under
+    the number of the build, restores the views and grants of ``published_internal``, and moves the pointer. A reader's
     statement sees the build before or this one, never some of each. Builds older than the last :data:`BUILDS_KEPT` are
     dropped afterwards. Killed at any moment it leaves the former build published, and can be run again.
 
@@ -242,7 +242,7 @@ def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -
                    'published_at', now()) where build_id = %s""",
             [json.dumps(rows), build_id],
         )
-    _drop_old_builds(dsn_builder)
+    _drop_old_builds(dsn_builder, list(marts))
     return Publication(build_id, known_seq, rows, is_new=True)
 
 
@@ -561,51 +561,36 @@ def _published_marts(settings: Settings) -> dict[str, str]:
 
 
 def _store(connection: psycopg.Connection, schema: str, mart: str, build_id: int) -> int:
-    """Copy a mart into a partition of its own; returns its row count.
+    """Add a mart's rows under their build; returns how many.
 
-    The partition is filled before it is attached: attaching does not keep readers of the other builds waiting.
+    Plain rows, no partitions: a statement planned before a partition is attached and begun after the pointer moved
+    would find nothing, because its plan does not know of the partition its snapshot points to.
     """
     source = sql.Identifier(schema, mart)
+    store = sql.Identifier("published_store", mart)
     columns = _columns(connection, schema, mart)
     if _columns(connection, "published_store", mart) != [("build_id", "bigint"), *columns]:
         # A mart that is new or whose columns changed: the former builds of it go, the view is made anew.
         connection.execute(
             sql.SQL("drop view if exists {}").format(sql.Identifier("published_internal", mart))
         )
+        connection.execute(sql.SQL("drop table if exists {}").format(store))
         connection.execute(
-            sql.SQL("drop table if exists {}").format(sql.Identifier("published_store", mart))
-        )
-        connection.execute(
-            sql.SQL(
-                "create table {} (build_id bigint not null, {}) partition by list (build_id)"
-            ).format(
-                sql.Identifier("published_store", mart),
+            sql.SQL("create table {} (build_id bigint not null, {})").format(
+                store,
                 sql.SQL(", ").join(
                     sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
                     for name, kind in columns
                 ),
             )
         )
-    store = sql.Identifier("published_store", mart)
-    partition = sql.Identifier("published_store", f"{mart}__{build_id}")
+        connection.execute(sql.SQL("create index on {} (build_id)").format(store))
     names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
-    connection.execute(sql.SQL("create table {} (like {} including all)").format(partition, store))
-    connection.execute(
-        sql.SQL("alter table {} add constraint of_one_build check (build_id = {})").format(
-            partition, sql.Literal(build_id)
-        )
-    )
-    rows = connection.execute(
+    return connection.execute(
         sql.SQL("insert into {} (build_id, {}) select {}, {} from {}").format(
-            partition, names, sql.Literal(build_id), names, source
+            store, names, sql.Literal(build_id), names, source
         )
     ).rowcount
-    connection.execute(
-        sql.SQL("alter table {} attach partition {} for values in ({})").format(
-            store, partition, sql.Literal(build_id)
-        )
-    )
-    return rows
 
 
 def _columns(connection: psycopg.Connection, schema: str, table: str) -> list[tuple[str, str]]:
@@ -666,22 +651,23 @@ def _restore_views(connection: psycopg.Connection, marts: list[str]) -> None:
         )
 
 
-def _drop_old_builds(dsn: str) -> None:
-    """Drop the partitions of builds that nobody can be reading any more; what is in use now is left for next time."""
+def _drop_old_builds(dsn: str, marts: list[str]) -> None:
+    """Delete the rows of former builds but the last ones. Who still reads an older build goes on seeing it: rows, unlike
+    tables, last as long as a snapshot needs them."""
     with connect(dsn, autocommit=True) as connection:
-        partitions = connection.execute(
-            """select child.relname, split_part(child.relname, '__', 2)::bigint
-               from pg_inherits
-               join pg_class child on child.oid = inhrelid
-               join pg_class parent on parent.oid = inhparent
-               join pg_namespace on pg_namespace.oid = parent.relnamespace
-               where nspname = 'published_store'"""
-        ).fetchall()
-        kept = sorted({build for _, build in partitions}, reverse=True)[:BUILDS_KEPT]
-        connection.execute("set lock_timeout = '2s'")
-        for name, build in partitions:
-            if build not in kept:
-                with contextlib.suppress(psycopg.errors.LockNotAvailable):
-                    connection.execute(
-                        sql.SQL("drop table {}").format(sql.Identifier("published_store", name))
-                    )
+        oldest_kept = connection.execute(
+            """select min(build_id) from (
+                 select build_id from control.build where lineage = 'live' and status = 'published'
+                 order by build_id desc limit %s) as kept""",
+            [BUILDS_KEPT],
+        ).fetchone()[0]
+        for mart in marts:
+            store = sql.Identifier("published_store", mart)
+            connection.execute(
+                sql.SQL("delete from {} where build_id < {}").format(
+                    store, sql.Literal(oldest_kept)
+                )
+            )
+            connection.execute(
+                sql.SQL("vacuum (analyze, truncate false, skip_locked) {}").format(store)
+            )

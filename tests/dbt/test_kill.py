@@ -19,8 +19,8 @@ from neet.transform import build_live, publish
 
 pytestmark = pytest.mark.slow
 
-BUILDS_KILLED = 3
-PUBLICATIONS_KILLED = 6
+BUILDS_KILLED = 8
+PUBLICATIONS_KILLED = 12
 
 CHILD = """
 import sys

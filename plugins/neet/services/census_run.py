@@ -219,33 +219,29 @@ def _ended(stack: Stack, api: AirflowApi, point: str, run_id: str, state: str) -
     """What the run decided, read from the warehouse: Airflow's colour alone does not tell."""
     tasks = {task["task_id"]: task for task in api.tasks(DAG, run_id)}
     failed = [task for task in tasks.values() if task["state"] == "failed"]
-    resolved = tasks.get("resolve", {}).get("state") == "success"
-    decision = None
-    if resolved:
-        census = CensusRun.from_json(api.xcom(DAG, run_id, "resolve"))
-        with connect(stack.settings.dsn("auditor")) as connection:
-            decision = connection.execute(
-                """select outcome, decided_by, reason, decision_id from assurance.gate_decision
-                   where run_id = %s order by delivery_seq desc limit 1""",
-                [census.run_id],
-            ).fetchone()
-            submission = connection.execute(
-                """select submission_id, package_path, payload_sha256 from ledger.submission
-                   where la_code = %s and census_point = %s and outcome = 'sealed'
-                   order by delivery_seq desc limit 1""",
-                [census.la_code, point],
-            ).fetchone()
-    outcome = decision[0] if decision else None
-    data = {"census_point": point, "run": run_id, "outcome": outcome}
-    if state == "success" and outcome == "signed" and submission:
-        data |= {"outcome": "sealed", "submission_id": submission[0], "package": str(stack.settings.home / submission[1]),
-                 "payload_sha256": submission[2]}  # fmt: skip
+    data = {"census_point": point, "run": run_id, "outcome": None}
+    if tasks["conclude"]["state"] == "success":  # green means sealed: dags/monthly_return.py
+        sealed = api.xcom(DAG, run_id, "conclude")
+        package = str(stack.settings.home / sealed["package_path"])
+        again = " already, with these very bytes" if sealed["already_sealed"] else ""
+        data |= {"outcome": "sealed", "submission_id": sealed["submission_id"], "package": package,
+                 "payload_sha256": sealed["payload_sha256"], "already_sealed": sealed["already_sealed"]}  # fmt: skip
         return Ended(
             "sealed",
             data,
-            [f"{point} is sealed, signed by {decision[1]}.", f"Package: {stack.settings.home / submission[1]}",
-             f"Payload: sha256 {submission[2]}"],
+            [f"{point} is sealed{again}.", f"Package: {package}",
+             f"Payload: sha256 {sealed['payload_sha256']}"],
         )  # fmt: skip
+    decision = None
+    if tasks["resolve"]["state"] == "success":
+        census = CensusRun.from_json(api.xcom(DAG, run_id, "resolve"))
+        with connect(stack.settings.dsn("auditor")) as connection:
+            decision = connection.execute(
+                """select outcome, decided_by, reason from assurance.gate_decision
+                   where run_id = %s order by delivery_seq desc limit 1""",
+                [census.run_id],
+            ).fetchone()
+    outcome = data["outcome"] = decision[0] if decision else None
     if outcome == "refused":
         data["reason"] = decision[2]
         return Ended("refused", data, [f"{point} was refused by {decision[1]}: {decision[2]}"])
