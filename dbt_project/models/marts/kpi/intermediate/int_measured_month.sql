@@ -35,7 +35,7 @@ select
     'as_submitted' as basis,
     submitted.la_code, submitted.period_end, submitted.person_id, submitted.district_code, submitted.sen_group,
     submitted.is_vulnerable, submitted.status_bucket,
-    case when submitted.is_participating then code.participation_route end,
+    case when submitted.is_participating then code.participation_route end as participation_route,
     submitted.neet_days
 from submitted
 left join {{ ref('activity_codes') }} as code
