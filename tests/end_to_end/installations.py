@@ -1,0 +1,50 @@
+"""A running installation as a test sees it: its services and its command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from neet.services.stack import Stack
+from neet.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Installation:
+    """A running installation and its command."""
+
+    stack: Stack
+
+    @property
+    def settings(self) -> Settings:
+        return self.stack.settings
+
+    def neet(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess:
+        """Run ``./neet`` as a person would, against this installation."""
+        done = subprocess.run(
+            [sys.executable, "-m", "neet.cli", *arguments],
+            env=os.environ
+            | {
+                "NEET_HOME": str(self.settings.home),
+                "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}",
+            },
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        if expect is not None and done.returncode != expect:
+            pytest.fail(
+                f"neet {' '.join(arguments)}: exit {done.returncode}, not {expect}\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+    def json(self, *arguments: str, expect: int | None = 0):
+        return json.loads(self.neet("--json", *arguments, expect=expect).stdout)

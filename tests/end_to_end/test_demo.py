@@ -1,0 +1,45 @@
+"""The demonstration, one month of it, on an installation of its own: what `make demo` does for a newcomer."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from installations import Installation
+
+from neet.services import census_run
+from neet.services.stack import Stack
+from neet.settings import Settings
+
+pytestmark = pytest.mark.services
+
+POINT = "2021-12"
+
+
+@pytest.fixture
+def newcomer():
+    """Nothing started, nothing generated."""
+    home = Path(tempfile.mkdtemp(prefix="neet-demo-"))
+    stack = Stack(Settings.load(home))
+    try:
+        yield Installation(stack)
+    finally:
+        stack.down()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def test_the_demonstration_shows_the_same_figures_twice(newcomer):
+    """The second time nothing is delivered, built or sealed again; another county is refused."""
+    arguments = ("demo", "--people", "300", "--seed", "5", "--from", POINT, "--to", POINT)
+    first = newcomer.json(*arguments)
+    assert [package["census_point"] for package in first["packages"]] == [POINT]
+    assert {row["kpi_id"] for row in first["measures"]} >= {"AP-NEET", "AP-NK", "AP-PART"}
+    runs = census_run.client(newcomer.stack).runs(census_run.DAG)
+    assert {run["run_type"] for run in runs if run["partition_key"] == POINT} == {"backfill"}
+    newest = newcomer.neet("sql", "select max(delivery_seq) from control.delivery").stdout
+    assert newcomer.json(*arguments) == first
+    assert newcomer.neet("sql", "select max(delivery_seq) from control.delivery").stdout == newest
+    other = newcomer.neet("demo", "--people", "301", expect=1)
+    assert "another" in other.stderr
