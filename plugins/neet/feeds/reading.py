@@ -7,6 +7,7 @@ through row by row.
 
 from __future__ import annotations
 
+import abc
 import csv
 import hashlib
 import re
@@ -77,7 +78,7 @@ _Cells = tuple[int, list[str] | None, str, str | None]
 # row as the file has it where that cannot be told from the cells.
 
 
-class Reading:
+class Reading(abc.ABC):
     """A file being read. Iterate :meth:`blocks` once; the counts are complete when it has ended.
 
     Attributes:
@@ -98,17 +99,17 @@ class Reading:
         self.warnings: list[str] = []
         self.may_need_quotes = False
 
+    @abc.abstractmethod
     def blocks(self) -> Iterator[list[Row]]:
         """The good rows, some thousands at a time.
 
         Raises:
             FileRefused: the file turns out unusable further on.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Let go of the file."""
-        raise NotImplementedError
 
     def _reject(
         self,
