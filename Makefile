@@ -47,10 +47,10 @@ demo: setup ## a synthetic county taken from December 2021 to March 2022: files,
 test: setup ## every test that needs only Python packages (what CI runs)
 	@$(BIN)/python -m pytest -m "not system" -q -n 2 --dist loadfile
 
-test-fast: setup ## the tests that take milliseconds
-	@$(BIN)/python -m pytest -m "not slow and not services and not system" -q
+test-fast: setup ## the quick ones, under a minute
+	@$(BIN)/python -m pytest -m "not slow and not services and not system" -q -n 2 --dist loadfile
 
-test-all: setup ## also those that need system packages (a browser)
+test-all: setup ## all of them in one process, and those that need system packages (none yet)
 	@$(BIN)/python -m pytest -q
 
 up: setup ## start PostgreSQL and Airflow

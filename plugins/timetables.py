@@ -211,7 +211,7 @@ class CalendarTimetable(Timetable):
             )
         if run_type.value == "scheduled":
             return f"scheduled__{partition_key}"
-        return f"{run_type.value}__{partition_key}__{_now():%Y%m%dT%H%M%S}_{secrets.token_hex(2)}"
+        return f"{run_type.value}__{partition_key}__{_now():%Y%m%dT%H%M%S}_{secrets.token_hex(6)}"
 
     def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
         """An empty interval: what a run is about is its partition key."""

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from neet.feeds import landing
 
+pytestmark = pytest.mark.slow
+
 LENIENT = """  - property: tolerance
     value: {rejectShare: 1.0, rejectRows: 1000, shrinkShare: 1.0, shrinkRows: 1000, closureShare: 1.0}
 """

@@ -13,6 +13,8 @@ from neet.database import connect
 from neet.feeds import landing, loading, replay
 from neet.feeds.landing import LandingDamaged
 
+pytestmark = pytest.mark.slow
+
 RUN = {"run_id": "r1", "census_point": "2021-12", "known_seq": 7, "inputs": {"deliveries": [1, 2]}}
 
 

@@ -17,6 +17,8 @@ from neet.returns import files, package, signing
 from neet.returns.package import ChainBroken, NotSealed, Refused
 from neet.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 
 
