@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all up down status lint format lock clean
+.PHONY: help setup demo test test-fast test-all bench up down status lint format lock clean
 
 VENV := var/venv
 BIN := $(VENV)/bin
@@ -52,6 +52,9 @@ test-fast: setup ## the quick ones, under a minute
 
 test-all: setup ## all of them in one process, and those that need system packages (none yet)
 	@$(BIN)/python -m pytest -q
+
+bench: setup ## what it costs, as ratios: benchmarks/latest.csv (about half an hour)
+	@$(BIN)/python -m benchmarks
 
 up: setup ## start PostgreSQL and Airflow
 	@./neet up
