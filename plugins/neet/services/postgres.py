@@ -66,13 +66,39 @@ def is_free(port: int) -> bool:
         return True
 
 
+_claims: dict[int, socket.socket] = {}
+
+
+def claim_port(port: int) -> bool:
+    """Take a TCP port of the loopback address for a service this process is about to start.
+
+    Nothing may listen on it and no other process may have claimed it: two installations that start at the same
+    moment would otherwise both find it free. A claim is a name in Linux's abstract socket namespace, so it needs no
+    file and ends with the process.
+    """
+    if port in _claims:
+        return is_free(port)
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0neet-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    if not is_free(port):  # asked after the claim: a former claimant may listen by now
+        claim.close()
+        return False
+    _claims[port] = claim
+    return True
+
+
 def free_port(preferred: int = 0) -> int:
-    """A TCP port of the loopback address that nothing listens on now: ``preferred`` if it is one."""
-    if preferred and is_free(preferred):
-        return preferred
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A claimed TCP port of the loopback address that nothing listens on now: ``preferred`` if it is one."""
+    port = preferred
+    while not (port and claim_port(port)):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    return port
 
 
 # A user namespace in which root is not root: PostgreSQL agrees to run, its files stay root's, and

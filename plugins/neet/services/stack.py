@@ -347,7 +347,7 @@ class Stack:
         """Choose other ports than those something else on the machine has taken since last time."""
         made = self.installation()
         taken = [
-            name for name in made if name.endswith("_port") and not postgres.is_free(made[name])
+            name for name in made if name.endswith("_port") and not postgres.claim_port(made[name])
         ]
         if taken:
             made |= {name: postgres.free_port() for name in taken}
@@ -406,7 +406,12 @@ class Stack:
                 self._wait(daemon, lambda name=daemon: self.health().get(name) == "healthy", 120)
 
     def health(self) -> dict[str, str]:
-        """``healthy`` or not, by Airflow's own account of its daemons' heartbeats."""
+        """``healthy`` or not, by Airflow's own account of its daemons' heartbeats.
+
+        Empty while Supervisor does not say that the API server runs: what answers on its port is then another's.
+        """
+        if self.states().get("api-server") != "RUNNING":
+            return {}
         try:
             answer = httpx.get(f"{self.api_url}/api/v2/monitor/health", timeout=5).json()
         except (httpx.HTTPError, ValueError):
