@@ -3,7 +3,8 @@
 ``gate_work.w<token>_check`` holds every record as text (blank is null) beside what the text means: dates,
 academic age, how many others share an id. A value that is no date gives a null date and harms nothing.
 The tables belong to a process that holds an advisory lock while it lives. Whoever comes next removes
-the tables whose lock nobody holds.
+the tables whose lock nobody holds. A check that needs no second connection has temporary tables, which end
+with its own.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ DATES = {
 }
 """Text column of a record to the date it means in the check table."""
 
+_STATISTICS = (
+    "return_id", "record_number", "young_persons_id", "unique_learner_no", "given_name", "family_name",
+    "dob", "cohort_status", "activity_code", "previous_ypid_identifier",
+)  # fmt: skip
+"""Columns that anything joins or groups by. Statistics of all eighty took longer than the rules themselves."""
+
 _TABLE = re.compile(r"w([0-9a-f]{16})_\w+")
 
 
@@ -71,20 +78,22 @@ class Prepared:
         check_table, header_table: names within :data:`SCHEMA`.
         record_count: records to be judged.
         unreadable_periods: ``return_id`` and text of every PeriodEnd that is no date.
+        schema: where the tables are.
     """
 
     check_table: str
     header_table: str
     record_count: int
     unreadable_periods: tuple[tuple[str, str | None], ...]
+    schema: str = SCHEMA
 
     @property
     def check_relation(self) -> str:
-        return f"{SCHEMA}.{self.check_table}"
+        return f"{self.schema}.{self.check_table}"
 
     @property
     def header_relation(self) -> str:
-        return f"{SCHEMA}.{self.header_table}"
+        return f"{self.schema}.{self.header_table}"
 
 
 def census_source(run: CensusRun) -> Source:
@@ -126,10 +135,14 @@ class Workspace:
 
     Args:
         dsn: connection string of a role that may create tables there (``gate``).
+        temporary: temporary tables, which no other connection sees and which are gone with this one, however
+            it ends.
     """
 
-    def __init__(self, dsn: str):
+    def __init__(self, dsn: str, temporary: bool = False):
         self.token = secrets.token_hex(8)
+        self.schema = "pg_temp" if temporary else SCHEMA
+        self._kind = "temporary" if temporary else "unlogged"
         self.connection = psycopg.connect(dsn, autocommit=True, options="-c TimeZone=UTC")
         try:
             self.connection.execute(
@@ -200,13 +213,24 @@ class Workspace:
     def create(self, part: str, query: str) -> str:
         """A table of this check from a query; gives its name."""
         table = self.name(part)
-        self.connection.execute(
-            sql.SQL("create unlogged table {} as {}").format(
-                sql.Identifier(SCHEMA, table), sql.SQL(query)
-            )
-        )
-        self.connection.execute(sql.SQL("analyze {}").format(sql.Identifier(SCHEMA, table)))
+        self.connection.execute(f"create {self._kind} table {self.schema}.{table} as {query}")
+        self._collect_statistics(table)
         return table
+
+    def relation(self, part: str) -> str:
+        """One of this check's tables, with its schema."""
+        return f"{self.schema}.{self.name(part)}"
+
+    def _collect_statistics(self, table: str) -> None:
+        names = [
+            name
+            for (name,) in self.connection.execute(
+                "select attname from pg_attribute where attrelid = %s::regclass and attname = any(%s)",
+                [f"{self.schema}.{table}", list(_STATISTICS)],
+            )
+        ]
+        columns = f" ({', '.join(names)})" if names else ""
+        self.connection.execute(f"analyze {self.schema}.{table}{columns}")
 
     def stage(
         self,
@@ -245,7 +269,7 @@ class Workspace:
                     copy.write_row(row)
         return Source(
             *(
-                f"select * from {SCHEMA}.{self.name(part)}"
+                f"select * from {self.relation(part)}"
                 for part in ("stage_header", "stage_record", "stage_characteristic")
             )
         )
@@ -253,10 +277,10 @@ class Workspace:
     def _create_empty(self, part: str, columns: Sequence[str]) -> None:
         numbers = ("record_number", "characteristic_number")
         kinds = ", ".join(f"{name} {'integer' if name in numbers else 'text'}" for name in columns)
-        self.connection.execute(f"create unlogged table {SCHEMA}.{self.name(part)} ({kinds})")
+        self.connection.execute(f"create {self._kind} table {self.relation(part)} ({kinds})")
 
     def _copy(self, part: str) -> str:
-        return f"copy {SCHEMA}.{self.name(part)} from stdin"
+        return f"copy {self.relation(part)} from stdin"
 
     def prepare(self, source: Source, policy: Mapping[str, str]) -> Prepared:
         """Make the check table and the header table from a source.
@@ -268,21 +292,21 @@ class Workspace:
         """
         header_table = self.create("header", _header_query(source))
         # in steps, so that each is planned with the statistics of the one before
-        texts = self.create("text", _text_query(source))
-        codes = self.create("code", _characteristic_query(source))
+        self.create("text", _text_query(source))
+        self.create("code", _characteristic_query(source))
         check_table = self.create(
             "check",
             _check_query(
-                f"{SCHEMA}.{texts}", f"{SCHEMA}.{codes}", f"{SCHEMA}.{header_table}", policy
+                self.relation("text"), self.relation("code"), self.relation("header"), policy
             ),
         )
-        count = self.connection.execute(f"select count(*) from {SCHEMA}.{check_table}").fetchone()[
-            0
-        ]
+        (count,) = self.connection.execute(
+            f"select count(*) from {self.relation('check')}"
+        ).fetchone()
         unreadable = self.connection.execute(
-            f"select return_id, period_end from {SCHEMA}.{header_table} where period_end_on is null"
+            f"select return_id, period_end from {self.relation('header')} where period_end_on is null"
         ).fetchall()
-        return Prepared(check_table, header_table, count, tuple(unreadable))
+        return Prepared(check_table, header_table, count, tuple(unreadable), self.schema)
 
 
 def _joined(value: object) -> object:
@@ -300,9 +324,10 @@ def _header_query(source: Source) -> str:
 
 def _text_query(source: Source) -> str:
     texts = ", ".join(f"{_not_blank(f'r.{name}')} as {name}" for name in record_columns())
+    dates = ", ".join(f"{_is_date(f'r.{text}')} as {name}" for text, name in DATES.items())
     return (
         "select r.return_id, r.record_number::bigint as record_number, "
-        f"{texts} from ({source.records}) r"
+        f"{texts}, {dates} from ({source.records}) r"
     )
 
 
@@ -319,7 +344,6 @@ def _check_query(texts: str, characteristics: str, header: str, policy: Mapping[
     year_begins = int(policy["academic_year_first_month"])
     window_begins = int(policy["guarantee_window_first_month"])
     below = int(policy["year_group_below_academic_age"])
-    dates = ", ".join(f"{_is_date(text)} as {name}" for text, name in DATES.items())
     return f"""
         with years as (
             select *, extract(month from period_end_on)::integer as period_month,
@@ -346,7 +370,6 @@ def _check_query(texts: str, characteristics: str, header: str, policy: Mapping[
             where given_name is not null and family_name is not null and dob is not null
             group by return_id, lower(given_name), lower(family_name), dob
         ),
-        dated as (select *, {dates} from {texts}),
         aged as (
             select d.*, h.database_ids, h.source_leas, h.period_end, h.period_end_on,
                 h.academic_year_start_on,
@@ -356,7 +379,7 @@ def _check_query(texts: str, characteristics: str, header: str, policy: Mapping[
                     as academic_age,
                 case when h.period_month >= {window_begins} and h.period_month < {year_begins}
                     then 0 else 1 end as years_since_offer
-            from dated d left join years h on h.return_id = d.return_id
+            from {texts} d left join years h on h.return_id = d.return_id
         )
         select a.*,
             a.academic_age - {below} as year_group,
