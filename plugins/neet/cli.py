@@ -6,9 +6,11 @@ Heavy imports stand inside the commands: ``neet status`` answers in a second.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -338,6 +340,111 @@ def sql(output: Output, query: str, role: str) -> None:
             sys.stdout.buffer.flush()
     except psycopg.Error as error:
         output.fail(f"PostgreSQL would not run the query: {error}")
+
+
+@main.command("check-return")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--mode", type=click.Choice(["dfe", "checker"]), default="dfe", show_default=True,
+    help="The rules as DfE means them, or as the public checker of 2019-20 tests them.",
+)  # fmt: skip
+@click.option(
+    "--pack", "version", metavar="YEAR", help="Requirement year of the rules, as 2021-22."
+)
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the HTML report [default: beside FILE].",
+)  # fmt: skip
+@pass_output
+def check_return(
+    output: Output, file: Path, mode: str, version: str | None, report: Path | None
+) -> None:
+    """Judge any NCCIS XML FILE by the rules of the gate. Nothing is delivered, recorded or changed.
+
+    Prints young_persons_id,rule as CSV and writes an HTML report beside the file. The rules are those of the
+    requirement year in which the file's PeriodEnd lies, unless --pack names another.
+
+    Exit status: 0 no findings, 1 findings, 3 refused whole, 2 the check itself could not be done.
+    """
+    from neet.rules import check_return as checking
+    from neet.services.postgres import PostgresFailed
+    from neet.services.stack import StackError
+
+    report = report or file.with_name(f"{file.stem}.check.html")
+    if report.resolve() == file.resolve():
+        output.fail("--report names the file that is to be checked; give it another name.", 2)
+    try:
+        with checking.Check(_database_for_gate(output), file, mode, version) as check:
+            with _reading_progress(output, file) as progress:
+                result = check.run(progress)
+            try:
+                checking.write_report(result, report)
+            except OSError as error:
+                output.fail(
+                    f"The report cannot be written to {report} ({error.strerror}). Name another place with "
+                    "--report.",
+                    2,
+                )
+            if output.as_json:
+                data = checking.as_data(result)
+                output.result(data | {"report": report, "findings": check.findings()})
+            else:
+                check.write_csv(sys.stdout.buffer)
+    except (checking.CheckError, StackError, PostgresFailed) as error:
+        output.fail(str(error), 2)
+    for line in checking.summary(result):
+        output.say(line)
+    output.say(f"Report: {report}")
+    sys.exit(3 if result.refused else 0 if result.is_clean else 1)
+
+
+def _database_for_gate(output: Output) -> str:
+    """Connection string of the role ``gate``; PostgreSQL is started if it does not answer.
+
+    Raises:
+        neet.services.stack.StackError: it does not answer and is not this installation's to start, or would not
+            come up.
+    """
+    import psycopg
+
+    from neet.services.stack import StackError
+
+    settings = Settings.load()
+    try:
+        dsn = settings.dsn("gate")
+        psycopg.connect(dsn, connect_timeout=5).close()
+        return dsn
+    except (NotSetUp, psycopg.OperationalError) as error:
+        if "NEET_DSN_GATE" in os.environ:
+            raise StackError(
+                f"The database that NEET_DSN_GATE names does not answer: {error}Start it, or unset the variable "
+                "to use this installation's own."
+            ) from error
+    stack = _stack(output)
+    stack.database_up()
+    output.say("PostgreSQL was started for this; `./neet down` stops it.")
+    return settings.dsn("gate")
+
+
+@contextlib.contextmanager
+def _reading_progress(output: Output, file: Path):
+    """A bar on stderr while a file is read, if somebody watches; gives what to call, or None."""
+    if not output.progress.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[records]:,} records"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=output.progress, transient=True) as bar:
+        task = bar.add_task("Reading", total=file.stat().st_size, records=0)
+
+        def read(read_bytes: int, _total: int, records: int) -> None:
+            bar.update(task, completed=read_bytes, records=records)
+
+        yield read
 
 
 @main.group()

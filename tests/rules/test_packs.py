@@ -16,14 +16,14 @@ from neet.settings import PROJECT_ROOT
 
 COUNTS = {
     # requirement year: rules on a record, on the return as a whole, on the header, on the document
-    "2019-20": (77, 6, 4, 6),
-    "2020-21": (79, 6, 4, 6),
-    "2021-22": (79, 6, 4, 6),
-    "2022-23": (79, 6, 4, 6),
-    "2023-24": (79, 6, 4, 6),
-    "2024-25": (79, 6, 4, 6),
-    "2025-26": (79, 6, 4, 6),
-    "2026-27": (82, 6, 4, 6),
+    "2019-20": (77, 6, 4, 12),
+    "2020-21": (79, 6, 4, 12),
+    "2021-22": (79, 6, 4, 12),
+    "2022-23": (79, 6, 4, 12),
+    "2023-24": (79, 6, 4, 12),
+    "2024-25": (79, 6, 4, 12),
+    "2025-26": (79, 6, 4, 12),
+    "2026-27": (82, 6, 4, 12),
 }
 SAMPLE = PROJECT_ROOT.parent / "shared" / "domain" / "nccis_samples" / "test2.xml"
 needs_sample = pytest.mark.skipif(

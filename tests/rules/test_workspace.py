@@ -149,13 +149,13 @@ workspace.Workspace({warehouse.dsn["gate"]!r}).stage([])
 os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -9
-    assert len(tables(warehouse)) == 3
+    assert len(tables(warehouse)) == 2
     with workspace.Workspace(warehouse.dsn["gate"]) as living:
         assert len(living.removed_leftovers) == 1
         living.stage([])
         with workspace.Workspace(warehouse.dsn["gate"]) as another:
             assert another.removed_leftovers == ()
-        assert len(tables(warehouse)) == 3
+        assert len(tables(warehouse)) == 2
     assert tables(warehouse) == []
 
 

@@ -26,6 +26,13 @@ INDENT = "  "
 CHUNK_BYTES = 64 * 1024
 
 
+PROBLEMS = (
+    "namespace", "wrong_root", "external_dtd", "no_header", "no_records", "header_after_records",
+    "missing_element", "repeated_element", "unknown_element", "attribute", "text_beside_elements",
+)  # fmt: skip
+"""What can be amiss in a file that can be read; each is found by a rule of scope ``document``."""
+
+
 class NccisFileError(ValueError):
     """The file cannot be read as an NCCIS return at all.
 
@@ -84,9 +91,7 @@ class Problem:
     """Something in a readable file that is not as the layout says.
 
     Attributes:
-        kind: ``namespace``, ``wrong_root``, ``external_dtd``, ``no_header``, ``no_records``,
-            ``header_after_records``, ``missing_element``, ``repeated_element``, ``unknown_element``,
-            ``attribute`` or ``text_beside_elements``.
+        kind: one of :data:`PROBLEMS`.
         line: line of the file, from 1.
         record_number: the record it lies in, from 1; ``None`` outside records.
         path: element names from the root, joined by ``/``.
@@ -188,6 +193,11 @@ class NccisReturn:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes of the file read so far."""
+        return self._read_bytes
 
     def __enter__(self) -> NccisReturn:
         return self

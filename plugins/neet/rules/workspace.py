@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -27,9 +27,16 @@ HEADER_LISTS = ("database_ids", "source_leas")
 HEADER_TEXTS = (
     "date_of_send", "period_end", "supplier_name", "supplier_xml_version", "xml_schema_version",
 )  # fmt: skip
-SESSION = {"work_mem": "64MB", "enable_nestloop": "off", "enable_mergejoin": "off"}
+SESSION = {
+    "work_mem": "64MB",
+    "enable_nestloop": "off",
+    "enable_mergejoin": "off",
+    "default_statistics_target": "10",
+}
 """Settings of every session that judges. Tables that dbt made a moment ago have no statistics: taken to
 be one row long, they are joined row by row, which at 36,000 records takes an hour. A hash join does not mind."""
+
+CHARACTERISTICS = "characteristic_codes"
 
 DATES = {
     "dob": "dob_on",
@@ -128,6 +135,12 @@ def _not_blank(column: str) -> str:
 
 def _list(column: str) -> str:
     return f"array_remove(string_to_array(regexp_replace(coalesce({column}, ''), '\\s', '', 'g'), ','), '')"
+
+
+Records = Iterable[Mapping[str, object]]
+Header = Mapping[str, object]
+Staged = tuple[str, Header | Callable[[], Header], Records]
+"""A return from outside the warehouse: ``return_id``, header (or how to get it), records."""
 
 
 class Workspace:
@@ -232,51 +245,52 @@ class Workspace:
         columns = f" ({', '.join(names)})" if names else ""
         self.connection.execute(f"analyze {self.schema}.{table}{columns}")
 
-    def stage(
-        self,
-        returns: Iterable[tuple[str, Mapping[str, object], Iterable[Mapping[str, object]]]],
-    ) -> Source:
-        """Copy returns from outside the warehouse into tables of text.
+    def stage(self, returns: Iterable[Staged]) -> Source:
+        """Copy returns from outside the warehouse into tables of text, a record at a time.
 
         Args:
-            returns: ``return_id``, header and records of each. ``database_ids`` and ``source_leas`` of
-                the header are text joined by commas, or sequences. Records as
-                :class:`neet.nccis.xml.NccisReturn` gives them: columns left out are blank,
-                ``characteristic_codes`` is a sequence, ``record_number`` defaults to the position.
+            returns: ``return_id``, header and records of each. The header may be a function, called when the
+                records are through. ``database_ids`` and ``source_leas`` of the header are text joined by
+                commas, or sequences. Records as :class:`neet.nccis.xml.NccisReturn` gives them: columns left
+                out are blank, ``characteristic_codes`` is a sequence, ``record_number`` defaults to the
+                position.
         """
         columns = record_columns()
         self._create_empty("stage_header", ("return_id", *HEADER_LISTS, *HEADER_TEXTS))
-        self._create_empty("stage_record", ("return_id", "record_number", *columns))
         self._create_empty(
-            "stage_characteristic",
-            ("return_id", "record_number", "characteristic_number", "characteristic_code"),
+            "stage_record", ("return_id", "record_number", *columns, CHARACTERISTICS)
         )
-        headers, characteristics = [], []
+        headers = []
         with self.connection.cursor() as cursor, cursor.copy(self._copy("stage_record")) as copy:
             for return_id, header, records in returns:
-                lists = [_joined(header.get(name)) for name in HEADER_LISTS]
-                headers.append((return_id, *lists, *(header.get(name) for name in HEADER_TEXTS)))
                 for position, record in enumerate(records, 1):
-                    number = record.get("record_number", position)
-                    copy.write_row((return_id, number, *(record.get(name) for name in columns)))
-                    characteristics += (
-                        (return_id, number, order, code)
-                        for order, code in enumerate(record.get("characteristic_codes") or (), 1)
+                    get = record.get
+                    codes = get(CHARACTERISTICS)
+                    copy.write_row(
+                        (
+                            return_id,
+                            get("record_number", position),
+                            *map(get, columns),
+                            list(codes) if codes else None,
+                        )
                     )
-        for part, rows in (("stage_header", headers), ("stage_characteristic", characteristics)):
-            with self.connection.cursor() as cursor, cursor.copy(self._copy(part)) as copy:
-                for row in rows:
-                    copy.write_row(row)
+                found = header() if callable(header) else header
+                lists = [_joined(found.get(name)) for name in HEADER_LISTS]
+                headers.append((return_id, *lists, *(found.get(name) for name in HEADER_TEXTS)))
+        with self.connection.cursor() as cursor, cursor.copy(self._copy("stage_header")) as copy:
+            for row in headers:
+                copy.write_row(row)
         return Source(
-            *(
-                f"select * from {self.relation(part)}"
-                for part in ("stage_header", "stage_record", "stage_characteristic")
-            )
+            f"select * from {self.relation('stage_header')}",
+            f"select * from {self.relation('stage_record')}",
+            "select r.return_id, r.record_number, c.characteristic_number, c.characteristic_code "
+            f"from {self.relation('stage_record')} r, unnest(r.{CHARACTERISTICS}) "
+            "with ordinality as c (characteristic_code, characteristic_number)",
         )
 
     def _create_empty(self, part: str, columns: Sequence[str]) -> None:
-        numbers = ("record_number", "characteristic_number")
-        kinds = ", ".join(f"{name} {'integer' if name in numbers else 'text'}" for name in columns)
+        special = {"record_number": "integer", CHARACTERISTICS: "text[]"}
+        kinds = ", ".join(f"{name} {special.get(name, 'text')}" for name in columns)
         self.connection.execute(f"create {self._kind} table {self.relation(part)} ({kinds})")
 
     def _copy(self, part: str) -> str:
