@@ -53,3 +53,6 @@
 
 {#  1 Monday to 7 Sunday. #}
 {% macro weekday(day) %}cast(extract(isodow from {{ day }}) as integer){% endmacro %}
+
+{#  A moment that is not there, of the type that delivery times have. #}
+{% macro no_moment() %}cast(null as timestamp with time zone){% endmacro %}

@@ -20,3 +20,14 @@
         {%- endfor %}
     end
 {%- endmacro %}
+
+{#  One published count as a percentage of another, as text like every printed figure: a symbol in either (suppressed,
+    not applicable) is what is said instead. #}
+{% macro share_of_counts(part, whole) -%}
+    case
+        when {{ to_number(to_text(whole)) }} is null then {{ to_text(whole) }}
+        when {{ to_number(to_text(part)) }} is null then {{ to_text(part) }}
+        when {{ to_number(to_text(whole)) }} > 0
+            then cast(cast(100 * {{ to_number(to_text(part)) }} / {{ to_number(to_text(whole)) }} as numeric(20, 10)) as text)
+    end
+{%- endmacro %}

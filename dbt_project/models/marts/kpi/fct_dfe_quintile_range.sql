@@ -4,7 +4,7 @@
     authorities into other groups and misplaces some at the boundaries. #}
 with authority as (
     select * from {{ ref('fct_dfe_scorecard') }}
-    where geographic_level = 'Local authority' and value_status = 'VALUE'
+    where geographic_level = 'Local authority' and value_status = 'VALUE' and is_ranked
 ),
 
 -- Authorities with one value have no order among them: the order here only hands out the places they share.

@@ -72,6 +72,9 @@ summed as (
         and counted.month_end = period.month_end
         and definition.group_code in ('EACH', counted.group_code)
     where {{ valid_on('definition', 'period.period_end') }}
+    {% if is_census() %}
+        and not coalesce(definition.needs_publication, false)
+    {% endif %}
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ),
 
@@ -112,8 +115,9 @@ aimed as (
         and aim.group_code = compared.group_code
         and (aim.area_type is null or aim.area_type = compared.area_type)
         and {{ valid_on('aim', 'compared.period_end') }}
-    left join {{ ref('kpi_benchmark') }} as benchmark
+    left join {{ ref('int_benchmark') }} as benchmark
         on benchmark.benchmark_id = aim.benchmark_id
+        and (benchmark.la_code is null or benchmark.la_code = compared.la_code)
         and {{ valid_on('benchmark', 'compared.period_end') }}
 )
 
