@@ -193,6 +193,18 @@ class Contract:
             )
         )
 
+    def reads_alike(self, other: Contract) -> bool:
+        """Whether a row that one of the two has read is one that the other reads, as the same row."""
+
+        def reads(contract: Contract) -> tuple:
+            columns = [
+                (c.name, c.type, c.forms, c.markers, c.required, c.key_position, c.is_generated)
+                for c in contract.columns
+            ]
+            return columns, contract.max_row_characters, contract.duplicate_keys
+
+        return reads(self) == reads(other)
+
     def layout_on(self, day: dt.date) -> Layout:
         """The layout in force for a file whose period begins on ``day``.
 

@@ -512,6 +512,11 @@ def keep_contract(settings: Settings, contract: Contract) -> None:
         write_bytes(file, contract.text.encode())
 
 
+def contracts_kept(settings: Settings, feed: str) -> list[str]:
+    """SHA-256 of every contract that a delivery of a feed was ever read by."""
+    return sorted(file.stem for file in (settings.landing / CONTRACTS / feed).glob("*.yml"))
+
+
 def kept_contract(settings: Settings, feed: str, sha256: str) -> Contract:
     """A contract as it was when a delivery was read by it.
 

@@ -1,18 +1,26 @@
 """Deciding on a landed file and loading it, in one transaction.
 
 The rows of a file are compared with the latest version of each key, and only what differs is copied
-into ``raw``, straight from the parser: staging the file first would write every row twice. Everything
-happens while holding :data:`neet.database.DELIVERY_LOCK`, so what was compared cannot change before it
-is written, and numbers are given without gaps.
+into ``raw``, straight from the parser: staging the file first would write every row twice.
+
+Numbers are given, and rows written, while holding :data:`neet.database.DELIVERY_LOCK`: without gaps, in
+the order of COMMIT. A file is read and compared before that, until the changes found fill
+:data:`PREPARED_CHARACTERS`: of most files that is all of it. Should another delivery of the feed be
+accepted meanwhile, what was prepared is thrown away and the file read again under the lock.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gc
 import json
-from collections.abc import Iterable, Iterator
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import compress, repeat
+from operator import ne
 from typing import Any
 
 import psycopg
@@ -24,22 +32,29 @@ from neet.feeds.contract import Contract
 from neet.feeds.landing import DeliveryResult, Landed
 from neet.feeds.profile import profile
 from neet.feeds.reading import (
+    DELETED,
     ODD,
     QUOTE,
     SEPARATOR,
     FileRefused,
     Reading,
     Reject,
-    Row,
+    Rows,
     open_file,
 )
+from neet.progress import Progress
 from neet.settings import Settings
+
+log = logging.getLogger(__name__)
 
 FRAME = (
     "la_code", "provider", "period", "row_key", "row_hash", "operation", "delivery_seq", "line_number",
 )  # fmt: skip
 KEYS_AT_ONCE = 20_000
 LOCK_MINUTES = 15
+PREPARED_CHARACTERS = 16 << 20
+# Below this size the keys of a delta are looked up one by one; above, all that is known is read.
+SMALL_DELTA_BYTES = 4 << 20
 
 
 class LoadFailed(RuntimeError):
@@ -113,27 +128,43 @@ def turn(settings: Settings, dsn: str) -> Iterator[psycopg.Connection]:
     Raises:
         LoadFailed: somebody else held the lock for :data:`LOCK_MINUTES`.
     """
+    with locked(dsn) as connection:
+        _settle(settings, connection, dsn)
+        yield connection
+
+
+def _settle(settings: Settings, connection: psycopg.Connection, dsn: str) -> None:
     from neet.feeds import recovery
 
-    with locked(dsn) as connection:
-        recovery.settle(settings, connection, dsn)
-        yield connection
+    recovery.settle(settings, connection, dsn)
 
 
 @contextlib.contextmanager
 def locked(dsn: str) -> Iterator[psycopg.Connection]:
     """The delivery lock alone; see :func:`turn`."""
     with connect(dsn, autocommit=True) as connection:
-        connection.execute(f"set lock_timeout = '{LOCK_MINUTES}min'")
-        try:
-            connection.execute("select pg_advisory_lock(%s)", [DELIVERY_LOCK])
-        except psycopg.errors.LockNotAvailable:
-            raise LoadFailed(
-                f"Another delivery has been loading for {LOCK_MINUTES} minutes. Nothing is lost: what was "
-                "landed is loaded by the next run of ingest. See `./neet status` for what hangs."
-            ) from None
-        connection.execute("set lock_timeout = 0")
+        _lock(connection)
         yield connection
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    """Take the delivery lock until the connection ends.
+
+    Raises:
+        LoadFailed: somebody else held it for :data:`LOCK_MINUTES`.
+    """
+    if connection.execute("select pg_try_advisory_lock(%s)", [DELIVERY_LOCK]).fetchone()[0]:
+        return
+    log.info("Waiting for another delivery or decision to be finished")
+    connection.execute(f"set lock_timeout = '{LOCK_MINUTES}min'")
+    try:
+        connection.execute("select pg_advisory_lock(%s)", [DELIVERY_LOCK])
+    except psycopg.errors.LockNotAvailable:
+        raise LoadFailed(
+            f"Another delivery has been loading for {LOCK_MINUTES} minutes. Nothing is lost: what was "
+            "landed is loaded by the next run of ingest. See `./neet status` for what hangs."
+        ) from None
+    connection.execute("set lock_timeout = 0")
 
 
 def next_acceptance(connection: psycopg.Connection) -> tuple[int, dt.datetime]:
@@ -150,23 +181,100 @@ def next_acceptance(connection: psycopg.Connection) -> tuple[int, dt.datetime]:
     return last_seq + 1, now
 
 
-def load(settings: Settings, dsn_loader: str, contract: Contract, landed: Landed) -> DeliveryResult:
+def load(
+    settings: Settings,
+    dsn_loader: str,
+    contract: Contract,
+    landed: Landed,
+    say: Callable[[str], None] | None = None,
+) -> DeliveryResult:
     """Decide on a landed file for the first time.
 
+    Args:
+        say: told every few seconds how far a long load is; default: the log.
     Raises:
         LoadFailed: the database could not take it now.
     """
-    with turn(settings, dsn_loader) as connection:
-        return decide(settings, connection, contract, landed)
+    what = f"load of {landed.feed} {landed.period}"
+    with contextlib.ExitStack() as context:
+        context.enter_context(_without_collection())
+        progress = context.enter_context(Progress(settings, what, say))
+        connection = context.enter_context(connect(dsn_loader, autocommit=True))
+        prepared = _prepare(settings, connection, contract, landed, progress)
+        if prepared:
+            context.callback(prepared.close)
+        progress.at("waiting for its turn")
+        _lock(connection)
+        _settle(settings, connection, dsn_loader)
+        result = decide(settings, connection, contract, landed, prepared, progress)
+        log.info("%s: %s in %.1f s", what, result.status, progress.seconds)
+        return result
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """A load makes no cycles, but enough objects to have the collector search the whole process for some
+    again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _prepare(
+    settings: Settings,
+    connection: psycopg.Connection,
+    contract: Contract,
+    landed: Landed,
+    progress: Progress,
+) -> _Load | None:
+    """Read a file as far as possible before anybody has to wait; ``None`` where that gains nothing."""
+    if (
+        landed.problem
+        or _duplicate_of(connection, landed)
+        or _newer_as_at(connection, contract, landed)
+    ):
+        return None
+    try:
+        prepared = _Load(connection, contract, landed, _reads_as_ever(settings, contract), progress)
+    except FileRefused:
+        return None
+    try:
+        prepared.prepare()
+    except (FileRefused, LoadFailed):  # it will be found again, by who may say so
+        prepared.close()
+        return None
+    except BaseException:
+        prepared.close()
+        raise
+    return prepared
+
+
+def _reads_as_ever(settings: Settings, contract: Contract) -> bool:
+    """Whether every contract that this feed was ever read by accepts the same values."""
+    return all(
+        contract.reads_alike(landing.kept_contract(settings, contract.feed, sha256))
+        for sha256 in landing.contracts_kept(settings, contract.feed)
+        if sha256 != contract.sha256
+    )
 
 
 def decide(
-    settings: Settings, connection: psycopg.Connection, contract: Contract, landed: Landed
+    settings: Settings,
+    connection: psycopg.Connection,
+    contract: Contract,
+    landed: Landed,
+    prepared: _Load | None = None,
+    progress: Progress | None = None,
 ) -> DeliveryResult:
     """Accept, hold or refuse a landed file, or find it a duplicate: rows, sidecar, commit.
 
     Args:
         connection: the loader's, in autocommit mode, holding the delivery lock.
+        prepared: what was read of it before the lock was held.
     Raises:
         LoadFailed: the raw table is missing or older than the contract.
     """
@@ -177,7 +285,7 @@ def decide(
         return result_of(connection, landed.delivery_id, settings)
     seq, accepted_at = next_acceptance(connection)
     with connection.transaction():
-        verdict = _judge(connection, contract, landed, seq, accepted_at)
+        verdict = _judge(connection, contract, landed, seq, accepted_at, prepared, progress)
         insert_delivery(connection, landed, verdict, contract.version)
         insert_rejects(connection, landed, verdict.rejects)
         landing.keep_contract(settings, contract)
@@ -195,6 +303,8 @@ def _judge(
     landed: Landed,
     seq: int,
     accepted_at: dt.datetime,
+    prepared: _Load | None,
+    progress: Progress | None,
 ) -> Verdict:
     if landed.problem:
         return Verdict("refused", landed.problem)
@@ -216,7 +326,10 @@ def _judge(
         )
     try:
         with connection.transaction():  # a savepoint: what is held or refused leaves no row behind
-            return load_rows(connection, contract, landed, seq, accepted_at, judge=True)
+            return load_rows(
+                connection, contract, landed, seq, accepted_at,
+                judge=True, prepared=prepared, progress=progress,
+            )  # fmt: skip
     except _Held as held:
         return held.verdict
     except FileRefused as refused:
@@ -262,32 +375,30 @@ def load_rows(
     *,
     judge: bool,
     settled_by: str | None = None,
+    prepared: _Load | None = None,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Read a landed file and write its changed rows into ``raw``; nothing into ``control``.
 
     Args:
         judge: apply the contract's tolerances; not for a released or replayed delivery.
         settled_by: the decision that released it.
+        prepared: what was read of it before the delivery lock was held; used only if nothing else of the
+            feed was accepted since.
     Raises:
         FileRefused: the file cannot be used.
         LoadFailed: the raw table is missing or older than the contract.
     """
+    load = prepared
+    if load is None or load.is_outdated():
+        if load is not None:
+            log.info("Another delivery of %s was accepted meanwhile: comparing again", landed.feed)
+        load = _Load(connection, contract, landed, False, progress)
     try:
-        layout = contract.layout_on(landing.first_day(landed.period))
-    except LookupError as error:
-        raise FileRefused("unknown_layout", f"{error}. Add the layout of that time.") from error
-    reading = open_file(landed.file, contract, layout, landed.mode, profile(landed.file))
-    try:
-        load = _Load(connection, contract, landed, seq, reading)
-        counts = load.run(judge)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise LoadFailed(
-            f"raw.{contract.feed} is not as {contract.path} says ({error.diag.message_primary}). Bring the database up to date "
-            "(`make up`, or neet.database.migrate); the file stays landed and is loaded by the next "
-            "ingest."
-        ) from error
+        counts = load.run(seq, judge)
     finally:
-        reading.close()
+        load.close()
+    reading = load.reading
     return Verdict(
         status="accepted",
         reason=f"released: by decision {settled_by}" if settled_by else None,
@@ -301,62 +412,154 @@ def load_rows(
 
 
 class _Load:
-    """The comparison of one file with what is known, and the writing of what differs."""
+    """The comparison of one file with what is known, and the writing of what differs.
+
+    Args:
+        reads_as_ever: every contract the feed was ever read by accepts the same values.
+    Raises:
+        FileRefused: the file cannot be used.
+    """
 
     def __init__(
         self,
         connection: psycopg.Connection,
         contract: Contract,
         landed: Landed,
-        seq: int,
-        reading: Reading,
+        reads_as_ever: bool,
+        progress: Progress | None,
     ):
         self.connection = connection
         self.contract = contract
         self.landed = landed
-        self.seq = seq
-        self.reading = reading
+        self.progress = progress
+        self.reading = self._open()
         self.table = sql.Identifier("raw", contract.feed)
         self.columns = [column.name for column in contract.columns]
-        self.loaded = self.unchanged = 0
-        # key -> operation and hash; the operation in lower case when another provider, or another
-        # period where that is the scope, brought the version: no snapshot of ours speaks for it
-        self.latest: dict[str, str] = {}
+        self.loaded = self.unchanged = self.written = 0
+        # key -> hash of the latest version, where it is as delivered and ours. What the file repeats is
+        # taken out, so in the end those remain that it left out.
+        self.known: dict[str, str] = {}
+        # key -> operation of any other latest version, in lower case when another provider, or another
+        # period where that is the scope, brought it: no snapshot of ours speaks for it
+        self.others: dict[str, str] = {}
+        self.open_count = 0
         self.deleted: list[tuple[str, int]] = []
+        self._changes: deque[Rows] = deque()
+        self._reads_as_ever = reads_as_ever
+        self._is_exhausted = self._is_begun = False
+        self._looks_up = landed.mode != "snapshot" and landed.bytes < SMALL_DELTA_BYTES
+        self._blocks: Iterator[Rows] = iter(())
 
-    def run(self, judge: bool) -> Counts:
+    def _open(self) -> Reading:
+        contract, landed = self.contract, self.landed
+        try:
+            layout = contract.layout_on(landing.first_day(landed.period))
+        except LookupError as error:
+            raise FileRefused("unknown_layout", f"{error}. Add the layout of that time.") from error
+        return open_file(landed.file, contract, layout, landed.mode, profile(landed.file))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.reading.close()
+
+    @contextlib.contextmanager
+    def _teaching(self) -> Iterator[None]:
+        contract = self.contract
+        try:
+            yield
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+            raise LoadFailed(
+                f"raw.{contract.feed} is not as {contract.path} says ({error.diag.message_primary}). Bring the database up to date "
+                "(`make up`, or neet.database.migrate); the file stays landed and is loaded by the next "
+                "ingest."
+            ) from error
+
+    def prepare(self) -> None:
+        """Read and compare until enough was found to write. Writes nothing."""
+        with self._teaching():
+            self._begin()
+            while not self._is_exhausted and self._waiting() < PREPARED_CHARACTERS:
+                self._advance()
+
+    def _waiting(self) -> int:
+        return sum(sum(map(len, rows.texts)) for rows in self._changes)
+
+    def is_outdated(self) -> bool:
+        """Whether a delivery of the feed was accepted after the comparison began."""
+        return self._is_begun and self._newest() != self._compared_with
+
+    def _newest(self) -> int:
+        return self.connection.execute(
+            """select coalesce(max(delivery_seq), 0) from control.delivery
+               where la_code = %s and feed = %s and status = 'accepted'""",
+            [self.landed.la_code, self.landed.feed],
+        ).fetchone()[0]
+
+    def _begin(self) -> None:
+        if self._is_begun:
+            return
+        self._is_begun = True
+        self._compared_with = self._newest()
+        if not self._looks_up:
+            self._at("comparing with what is known")
+            self._know_everything()
+            self.open_count = len(self.known) + sum(map("S".__eq__, self.others.values()))
+            if self._reads_as_ever:
+                self.reading.readable = self.known
+        self._blocks = self.reading.blocks()
+
+    def _at(self, step: str) -> None:
+        if self.progress:
+            read, size = self.reading.bytes_read(), self.landed.bytes
+            share = None if read is None or not size else read / size
+            rejected = len(self.reading.rejects)
+            self.progress.at(
+                f"{step}, {rejected:,} rejected" if rejected else step, self.reading.rows_in, share
+            )
+
+    def run(self, seq: int, judge: bool) -> Counts:
+        """Read and compare what is left, and write everything that differs as delivery ``seq``.
+
+        Raises:
+            FileRefused: the file turns out unusable further on.
+            LoadFailed: the raw table is missing or older than the contract.
+        """
+        self.seq = seq
+        with self._teaching():
+            self._begin()
+            self._write_changes()
+            return self._conclude(judge)
+
+    def _conclude(self, judge: bool) -> Counts:
         reading, landed = self.reading, self.landed
         is_snapshot = landed.mode == "snapshot"
-        blocks: Iterable[list[Row]] = reading.blocks()
+        first_reject: dict[str, int] = {}
+        for reject in reading.rejects:
+            if reject.row_key is not None:
+                first_reject.setdefault(reject.row_key, reject.line_number)
+        if self._looks_up:
+            self._look_up([key for key in first_reject if key not in reading.seen])
+        closing: list[str] = []
         if is_snapshot:
-            self.latest = self._latest(None)
-        else:
-            # few rows, perhaps against a long history: ask for their keys only
-            blocks = list(blocks)
-            keys = [row[1] for rows in blocks for row in rows]
-            self.latest = self._latest(keys + self._rejected_keys())
-        written = self._copy(blocks)
-        rejected_keys = {reject.row_key for reject in reading.rejects} - {None}
-        open_keys = closing = ()
-        if is_snapshot:
-            open_keys = [key for key, state in self.latest.items() if state[0] in "US"]
-            closing = [k for k in open_keys if k not in reading.seen and k not in rejected_keys]
+            closing = [key for key in self.known if key not in first_reject]
+            closing += [
+                key
+                for key, operation in self.others.items()
+                if operation == "S" and key not in reading.seen and key not in first_reject
+            ]
         if judge:
-            self._apply_tolerances(len(open_keys), len(closing), rejected_keys)
+            self._apply_tolerances(len(closing), first_reject)
         closures_held = is_snapshot and reading.unreadable_keys > 0
         markers = [(key, "D", line) for key, line in self.deleted]
         if not closures_held:
             markers += [(key, "D", None) for key in closing]
         closed = len(markers)
-        first_reject: dict[str, int] = {}
-        for reject in reading.rejects:
-            if reject.row_key is not None:
-                first_reject.setdefault(reject.row_key, reject.line_number)
         markers += [
             (key, "S", line)
             for key, line in first_reject.items()
-            if key not in reading.seen and self.latest.get(key, "D")[0] in "Uu"
+            if key in self.known or (self.others.get(key) == "u" and key not in reading.seen)
         ]
+        self._at("writing closures")
         self._mark(markers)
         counts = Counts(
             rows_in=reading.rows_in,
@@ -368,82 +571,149 @@ class _Load:
         )
         if counts.rows_in != counts.rows_loaded + counts.rows_unchanged + counts.rows_rejected:
             raise AssertionError(f"{landed.delivery_id} lost rows: {counts}")
-        if written + len(self.deleted) != self.loaded:
+        if self.written + len(self.deleted) != self.loaded:
             raise AssertionError(
-                f"{landed.delivery_id}: {written} rows written, {self.loaded} counted"
+                f"{landed.delivery_id}: {self.written} rows written, {self.loaded} counted"
             )
         return counts
 
-    def _rejected_keys(self) -> list[str]:
-        return [reject.row_key for reject in self.reading.rejects if reject.row_key is not None]
-
-    def _latest(self, keys: list[str] | None) -> dict[str, str]:
-        """The latest version of every key of the authority, or of some."""
-        own = "provider = %(provider)s"
-        if self.contract.scope == "period":
-            own += " and period = %(period)s"
-        query = sql.SQL(
-            """select distinct on (row_key) row_key,
-                 case when {own} then operation else lower(operation) end || row_hash
-               from {table} where la_code = %(la_code)s {some}
-               order by row_key, delivery_seq desc"""
-        ).format(
-            own=sql.SQL(own),
-            table=self.table,
-            some=sql.SQL("" if keys is None else "and row_key = any(%(keys)s)"),
+    def _know_everything(self) -> None:
+        """The latest version of every key of the authority: each delivery's, in turn."""
+        versions = self.connection.execute(
+            sql.SQL(
+                """select case when {own} then operation else lower(operation) end as state,
+                     string_agg(row_key, E'\\x1f'), string_agg(row_hash, E'\\x1f')
+                   from {table} where la_code = %(la_code)s
+                   group by delivery_seq, 1 order by delivery_seq"""
+            ).format(own=self._own(), table=self.table),
+            self._scope(),
         )
-        parameters: dict[str, Any] = {
-            "la_code": self.landed.la_code,
-            "provider": self.landed.provider,
-            "period": self.landed.period,
-        }
-        if keys is None:
-            return dict(self.connection.execute(query, parameters).fetchall())
-        found: dict[str, str] = {}
-        for start in range(0, len(keys), KEYS_AT_ONCE):
-            parameters["keys"] = keys[start : start + KEYS_AT_ONCE]
-            found.update(self.connection.execute(query, parameters).fetchall())
-        return found
+        for state, keys, digests in versions:
+            self._know(state, keys.split(SEPARATOR), digests.split(SEPARATOR))
 
-    def _copy(self, blocks: Iterable[list[Row]]) -> int:
-        """Write the rows that differ from the latest version of their key; returns how many."""
-        landed, latest, quoting = self.landed, self.latest.get, self.reading.may_need_quotes
-        prefix = SEPARATOR.join((landed.la_code, landed.provider, landed.period, ""))
-        middle = f"{SEPARATOR}U{SEPARATOR}{self.seq}{SEPARATOR}"
-        loaded = unchanged = 0
+    def _know(self, state: str, keys: list[str], digests: list[str]) -> None:
+        if state == "U":
+            self.known.update(zip(keys, digests, strict=True))
+            for key in self.others.keys() & keys:
+                del self.others[key]
+        else:
+            self.others.update(zip(keys, repeat(state)))  # noqa: B905
+            for key in keys:
+                self.known.pop(key, None)
+
+    def _look_up(self, keys: list[str]) -> None:
+        """The latest version of some keys."""
+        if not keys:
+            return
+        query = sql.SQL(
+            """select case when {own} then operation else lower(operation) end, latest.row_key, row_hash
+               from unnest(%(keys)s::text[]) as wanted (row_key)
+               cross join lateral (
+                 select * from {table} as version
+                 where version.la_code = %(la_code)s and version.row_key = wanted.row_key
+                 order by version.delivery_seq desc limit 1
+               ) as latest"""
+        ).format(own=self._own(), table=self.table)
+        for state, key, digest in self.connection.execute(query, self._scope() | {"keys": keys}):
+            self._know(state, [key], [digest])
+
+    def _own(self) -> sql.SQL:
+        own = "provider = %(provider)s"
+        return sql.SQL(own + " and period = %(period)s" if self.contract.scope == "period" else own)
+
+    def _scope(self) -> dict[str, Any]:
+        landed = self.landed
+        return {
+            "la_code": landed.la_code,
+            "provider": landed.provider,
+            "period": landed.period,
+        }
+
+    def _advance(self) -> None:
+        """Compare the next rows of the file."""
+        blocks: list[Rows] = []
+        while sum(map(len, blocks)) < (KEYS_AT_ONCE if self._looks_up else 1):
+            rows = next(self._blocks, None)
+            if rows is None:
+                self._is_exhausted = True
+                break
+            blocks.append(rows)
+        if self._looks_up:
+            self._look_up([key for rows in blocks for key in rows.keys])
+        for rows in blocks:
+            self._compare(rows)
+        self._at("reading and comparing")
+
+    def _compare(self, rows: Rows) -> None:
+        before = list(map(self.known.pop, rows.keys, repeat(None)))
+        if before == rows.digests:
+            self.unchanged += len(rows)
+            return
+        differs = list(map(ne, before, rows.digests))
+        changed = Rows(
+            *(
+                list(compress(column, differs))
+                for column in (rows.numbers, rows.keys, rows.digests, rows.texts)
+            )
+        )
+        if DELETED in changed.digests:
+            changed = self._without_deletions(changed, dict(zip(rows.keys, before, strict=True)))
+        self.unchanged += len(rows) - len(changed)
+        self.loaded += len(changed)
+        self._changes.append(changed)
+
+    def _without_deletions(self, rows: Rows, before: dict[str, str | None]) -> Rows:
+        kept = Rows()
+        for number, key, digest, operation, text in rows:
+            if operation != "D":
+                kept.append(number, key, digest, text)
+            elif before[key] is not None or self.others.get(key, "D") not in "Dd":
+                self.deleted.append((key, number))
+                self.loaded += 1
+                self.unchanged -= 1
+        return kept
+
+    def _write_changes(self) -> None:
+        """Write the rows that differ from the latest version of their key, as they are found."""
+        landed = self.landed
+        self._prefix = SEPARATOR.join((landed.la_code, landed.provider, landed.period, ""))
+        self._middle = f"{SEPARATOR}U{SEPARATOR}{self.seq}{SEPARATOR}"
         statement = sql.SQL(
             "copy {} ({}) from stdin (format csv, delimiter E'\\x1f', quote E'\\x1e')"
         ).format(self.table, sql.SQL(", ").join(map(sql.Identifier, (*FRAME, *self.columns))))
         cursor = self.connection.cursor()
-        with cursor.copy(statement) as copy:
-            for rows in blocks:
-                lines = []
-                for line_number, key, digest, operation, text in rows:
-                    before = latest(key)
-                    if operation == "D":
-                        if before is None or before[0] in "Dd":
-                            unchanged += 1
-                        else:
-                            loaded += 1
-                            self.deleted.append((key, line_number))
-                        continue
-                    if before == "U" + digest:
-                        unchanged += 1
-                        continue
-                    loaded += 1
-                    if quoting and ("\n" in text or "\r" in text):
-                        key, text = _quoted(key), _quoted(text)
-                    lines.append(
-                        f"{prefix}{key}{SEPARATOR}{digest}{middle}{line_number}{SEPARATOR}{text}\n"
-                    )
-                if lines:
-                    copy.write("".join(lines).encode())
-        self.loaded, self.unchanged = loaded, unchanged
-        return cursor.rowcount
+        while self._changes or not self._is_exhausted:
+            if not self._changes:
+                self._advance()
+                continue
+            with cursor.copy(statement) as copy:
+                while True:
+                    while self._changes:
+                        copy.write(self._lines(self._changes.popleft()))
+                    # a connection that copies cannot be asked for keys
+                    if self._is_exhausted or self._looks_up:
+                        break
+                    self._advance()
+            self.written += cursor.rowcount
 
-    def _apply_tolerances(self, open_count: int, closing: int, rejected_keys: set[str]) -> None:
+    def _lines(self, rows: Rows) -> bytes:
+        """Rows as COPY takes them."""
+        prefix, middle = self._prefix, self._middle
+        lines = [
+            f"{prefix}{key}{SEPARATOR}{digest}{middle}{number}{SEPARATOR}{text}\n"
+            for number, key, digest, text in zip(
+                rows.numbers, rows.keys, rows.digests, rows.texts, strict=True
+            )
+        ]
+        joined = "".join(lines)
+        if self.reading.may_need_quotes and (joined.count("\n") > len(lines) or "\r" in joined):
+            joined = "".join(_quoted(line[:-1]) + "\n" for line in lines)
+        return joined.encode()
+
+    def _apply_tolerances(self, closing: int, rejected_keys: Collection[str]) -> None:
         """Raise :class:`_Held` when the delivery loses more than its contract tolerates."""
         contract, reading, limit = self.contract, self.reading, self.contract.tolerance
+        open_count = self.open_count
         rejected = len(reading.rejects)
         reason = None
         if rejected > limit.reject_rows and rejected > limit.reject_share * reading.rows_in:
@@ -454,7 +724,8 @@ class _Load:
             )
         elif self.landed.mode == "snapshot":
             # an unreadable row is somebody too, and a repeated one is nobody new
-            present = len(reading.seen.keys() | rejected_keys) + reading.unreadable_keys
+            present = len(reading.seen) + reading.unreadable_keys
+            present += sum(key not in reading.seen for key in rejected_keys)
             shrank = open_count - present
             if shrank > limit.shrink_rows and shrank > limit.shrink_share * open_count:
                 reason = (

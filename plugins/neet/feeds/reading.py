@@ -1,20 +1,21 @@
 """From a landed file to rows that fit the raw table, and to rejects for those that do not.
 
 This runs for every row ever delivered, and most rows are as they were. So rows are looked at a block
-at a time, a distinct value is parsed once, and only blocks with something out of the ordinary are gone
-through row by row.
+at a time and column by column, a distinct value is parsed once, a row that is known to be readable is
+not parsed again, and only blocks with something out of the ordinary are gone through row by row.
 """
 
 from __future__ import annotations
 
 import abc
 import csv
-import hashlib
 import re
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain, count, repeat
 from operator import itemgetter
 from pathlib import Path
 
@@ -30,7 +31,7 @@ MAX_KEY_CHARACTERS = 400
 MAX_REJECT_TEXT = 60_000
 MAX_KNOWN_VALUES = 200_000
 HASH_CHARACTERS = 32
-BLOCK_CHARACTERS = 1 << 15
+BLOCK_CHARACTERS = 1 << 16
 BLOCK_ROWS = 5_000
 
 
@@ -73,6 +74,36 @@ Row = tuple[int, str, str, str, str]
 """``(line_number, row_key, row_hash, operation, text)`` of one good row. ``text`` holds the contract's
 columns in order, joined by :data:`SEPARATOR`; ``operation`` is U, or D for a row that a delta deletes."""
 
+DELETED = "D"
+"""The ``row_hash`` of a row that a delta deletes: of such a row only the key is looked at."""
+
+
+@dataclass
+class Rows:
+    """Good rows, column by column: four lists of the same length, see :data:`Row`."""
+
+    numbers: Sequence[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Row]:
+        for number, key, digest, text in zip(
+            self.numbers, self.keys, self.digests, self.texts, strict=True
+        ):
+            yield number, key, digest, "D" if digest == DELETED else "U", text
+
+    def append(self, number: int, key: str, digest: str, text: str) -> None:
+        """Add a row to rows whose numbers are a list."""
+        self.numbers.append(number)
+        self.keys.append(key)
+        self.digests.append(digest)
+        self.texts.append(text)
+
+
 _Cells = tuple[int, list[str] | None, str, str | None]
 # Line number, cells (None: not CSV), the cells joined (or "" to be joined; or why it is not CSV), and the
 # row as the file has it where that cannot be told from the cells.
@@ -84,24 +115,30 @@ class Reading(abc.ABC):
     Attributes:
         rows_in: data rows in the file, blank ones not counted.
         rejects: those that will not be loaded.
-        seen: ``row_key -> (row_hash, line_number)`` of the good rows so far.
+        seen: ``row_key -> place`` of the good rows so far, counted from 0; see :meth:`first`.
         unreadable_keys: rejects without a key; while there is one, nothing may be closed.
         warnings: what a person should know though it stopped nothing.
         may_need_quotes: values may hold line ends.
+        readable: ``row_key -> row_hash`` of rows that this contract has read before: one that comes again
+            is not parsed again. What a file gives does not depend on it.
     """
 
     def __init__(self, contract: Contract):
         self.contract = contract
         self.rows_in = 0
         self.rejects: list[Reject] = []
-        self.seen: dict[str, tuple[str, int]] = {}
+        self.seen: dict[str, int] = {}
+        # by place; tuples in the dictionary would take three times the memory
+        self._seen_numbers = array("q")
+        self._seen_digests = bytearray()
+        self.readable: Mapping[str, str] = {}
         self.unreadable_keys = 0
         self.warnings: list[str] = []
         self.may_need_quotes = False
 
     @abc.abstractmethod
-    def blocks(self) -> Iterator[list[Row]]:
-        """The good rows, some thousands at a time.
+    def blocks(self) -> Iterator[Rows]:
+        """The good rows, some hundreds at a time.
 
         Raises:
             FileRefused: the file turns out unusable further on.
@@ -110,6 +147,21 @@ class Reading(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of the file."""
+
+    def bytes_read(self) -> int | None:
+        """How far into the file the reading is; ``None`` when that is not known."""
+        return None
+
+    def _see(self, numbers: Sequence[int], keys: list[str], digests: list[str]) -> None:
+        self.seen.update(zip(keys, count(len(self._seen_numbers))))  # noqa: B905
+        self._seen_numbers.extend(numbers)
+        self._seen_digests += "".join(digests).encode()
+
+    def first(self, row_key: str) -> tuple[str, int]:
+        """Hash and line number of the good row that was seen under a key."""
+        place = self.seen[row_key]
+        digest = self._seen_digests[place * HASH_CHARACTERS : (place + 1) * HASH_CHARACTERS]
+        return digest.decode().strip(), self._seen_numbers[place]
 
     def _reject(
         self,
@@ -167,7 +219,7 @@ def storable(text: str) -> str:
 def row_hash(text: str) -> str:
     """Hash of a row's values. Empty columns at the end do not count, so a column that a new layout
     adds changes no row until it holds something."""
-    return hashlib.sha256(text.rstrip(SEPARATOR).encode()).hexdigest()[:HASH_CHARACTERS]
+    return sha256(text.rstrip(SEPARATOR).encode()).hexdigest()[:HASH_CHARACTERS]
 
 
 def _lines(block: str) -> list[str]:
@@ -175,6 +227,24 @@ def _lines(block: str) -> list[str]:
     if not lines[-1]:
         lines.pop()
     return lines
+
+
+def _separated(block: str, delimiter: str) -> str | None:
+    """Whole lines with the delimiters that stand outside quotes replaced by :data:`SEPARATOR`, and the
+    quotes gone; ``None`` when a quote is used in any way but around a cell without quotes or line ends."""
+    block = block.replace("\r\n", "\n")
+    if '"' not in block:
+        return block.replace(delimiter, SEPARATOR)
+    pieces = block.split('"')
+    outside, inside = pieces[::2], pieces[1::2]
+    if len(outside) == len(inside) or "\n" in "".join(inside):
+        return None
+    before = {piece[-1:] for piece in outside[1:-1]} | {outside[0][-1:] or "\n"}
+    after = {piece[:1] for piece in outside[1:-1]} | {outside[-1][:1] or "\n"}
+    if not before | after <= {delimiter, "\n"}:
+        return None
+    pieces[::2] = [piece.replace(delimiter, SEPARATOR) for piece in outside]
+    return "".join(pieces)
 
 
 def join_key(parts: list[str]) -> str:
@@ -362,7 +432,6 @@ class CsvReading(Reading):
         self._groups = self._make_groups()
         keys = [column for column in contract.key if not column.is_generated]
         self._key_positions = {self._position[column.name] for column in keys}
-        self._single_key = self._position[keys[0].name]
         numbering = contract.duplicate_keys == "number"
         self._occurrence_at = self._position[contract.key[-1].name] if numbering else None
         self._occurrences: dict[str, int] = {}
@@ -372,13 +441,14 @@ class CsvReading(Reading):
         }
         self._blank_rows = 0
         self._filled: set[int] = set()
-        self._is_plain = (
-            not self._rearranged
-            and not self.odd
-            and not numbering
-            and len(keys) == 1
-            and keys[0].required
+        places = [self._position[column.name] for column in keys]
+        self._pick_key = itemgetter(*places)
+        self._key_splits = max(places) + 1
+        self._has_one_key = len(places) == 1
+        self._takes_blocks = (
+            not self.odd and not numbering and any(column.required for column in keys)
         )
+        self._required = {self._position[column.name] for column in keys if column.required}
 
     def _find(
         self, wanted: dict[str, tuple[str, set[str]]], positions: dict[str, list[int]]
@@ -504,31 +574,33 @@ class CsvReading(Reading):
     def close(self) -> None:
         self._handle.close()
 
-    def blocks(self) -> Iterator[list[Row]]:
-        delimiter = self.contract.delimiter
+    def bytes_read(self) -> int:
+        return self._handle.buffer.tell()
+
+    def blocks(self) -> Iterator[Rows]:
         while True:
-            if self._queue:
-                rows = []
-                while self._queue and len(rows) < BLOCK_ROWS:
-                    rows.append(self._next_row())
-            else:
+            if not self._queue:
                 block = self._read_block()
                 if block is None:
                     break
-                if '"' in block or self.odd:
-                    self._queue.extend(_lines(block))
-                    continue
-                lines = _lines(block.replace("\r\n", "\n").replace(delimiter, SEPARATOR))
-                first = self._number + 1
-                self._number += len(lines)
-                rows = [
-                    (number, line.split(SEPARATOR), line, None)
-                    for number, line in enumerate(lines, first)
-                ]
-            good = self._at_once(rows) if self._is_plain else None
-            if good is None:
-                good = [found for row in rows if (found := self._one(*row)) is not None]
-            yield good
+            else:
+                # what followed the header, or a cell of several lines, in its block
+                block = "\n".join(self._queue) + "\n"
+                self._queue.clear()
+            rows = self._at_once(block) if self._takes_blocks else None
+            if rows is not None:
+                yield rows
+                continue
+            self._queue.extend(_lines(block))
+            rows = Rows()
+            # until the end of the block, or of the row that reaches into the next one
+            for _ in range(len(self._queue)):
+                if not self._queue:
+                    break
+                found = self._one(*self._next_row())
+                if found is not None:
+                    rows.append(*found)
+            yield rows
         if self._blank_rows:
             self.warnings.append(f"{self._blank_rows} rows of empty cells were skipped.")
         if self._filled:
@@ -540,43 +612,100 @@ class CsvReading(Reading):
                 f"wanted, add them to {self.contract.path}; if not, list them in droppableColumns."
             )
 
-    def _at_once(self, rows: list[_Cells]) -> list[Row] | None:
-        """Rows in which nothing at all is out of the ordinary, checked together; ``None`` when something
-        is, and they must be looked at :meth:`_one` by one. Both ways give the same rows."""
-        numbers, cells, texts, raws = zip(*rows, strict=True)
-        if None in cells or set(map(len, cells)) != {self.width}:
+    def _at_once(self, block: str) -> Rows | None:
+        """Rows in which nothing is out of the ordinary, checked together; ``None`` when something is, and
+        they must be looked at :meth:`_one` by one. Both ways give the same rows."""
+        separated = _separated(block, self.contract.delimiter)
+        if separated is None:
             return None
-        for group in self._groups:
-            strange = set(chain.from_iterable(map(group.pick, cells))) - group.known
-            for text in strange:
-                column = group.columns[0][1]
-                try:
-                    if values.read(text, column) != text:
-                        return None
-                except values.Unreadable:
-                    return None
-            group.known |= strange
-        keys = list(map(itemgetter(self._single_key), cells))
+        texts = _lines(separated)
+        if set(map(str.count, texts, repeat(SEPARATOR))) != {self.width - 1}:
+            return None
+        filled: set[int] = set()
+        if self._rearranged:
+            rearranged = self._rearrange(texts)
+            if rearranged is None:
+                return None
+            texts, filled = rearranged
+        digests = [
+            sha256(text.rstrip(SEPARATOR).encode()).hexdigest()[:HASH_CHARACTERS] for text in texts
+        ]
+        keys = self._keys_of(texts)
+        fresh = texts
+        if self.readable:
+            known = map(self.readable.get, keys)
+            fresh = [
+                text
+                for text, digest, readable in zip(texts, digests, known, strict=True)
+                if digest != readable
+            ]
+        if fresh and not self._are_readable(fresh):
+            return None
         distinct = set(keys)
         if (
-            "" in distinct
-            or len(distinct) < len(keys)
+            len(distinct) < len(keys)
             or not self.seen.keys().isdisjoint(distinct)
-            or "".join(keys).split() != ["".join(keys)]  # a space somewhere
             or max(map(len, keys)) > MAX_KEY_CHARACTERS
         ):
             return None
-        if any(raws):
-            texts = [text or SEPARATOR.join(row) for text, row in zip(texts, cells, strict=True)]
-        if max(map(len, texts)) > self.contract.max_row_characters:
-            return None
-        digests = [row_hash(text) for text in texts]
-        self.seen.update(zip(keys, zip(digests, numbers, strict=True), strict=True))
-        self.rows_in += len(rows)
-        return list(zip(numbers, keys, digests, repeat("U"), texts))  # noqa: B905
+        numbers = range(self._number + 1, self._number + 1 + len(texts))
+        self._see(numbers, keys, digests)
+        self._number += len(texts)
+        self.rows_in += len(texts)
+        self._filled |= filled
+        return Rows(numbers, keys, digests, texts)
 
-    def _one(self, number: int, cells: list[str] | None, line: str, raw: str | None) -> Row | None:
-        """One row: checked, converted and counted; ``None`` when it was rejected or blank."""
+    def _rearrange(self, texts: list[str]) -> tuple[list[str], set[int]] | None:
+        """Rows with their columns in the contract's order, and which columns outside it hold values;
+        ``None`` when a row is to be deleted, or says something else that is not understood."""
+        cells = [text.split(SEPARATOR) for text in texts]
+        if self._operation_at is not None:
+            marks = set(map(itemgetter(self._operation_at), cells))
+            if {self._operations.get(mark.strip().casefold()) for mark in marks} != {"U"}:
+                return None
+        filled = {at for at in self._unknown if any(map(str.strip, map(itemgetter(at), cells)))}
+        for row in cells:
+            row.append("")  # the value of a column that the file does not have
+        return list(map(SEPARATOR.join, map(self._pick, cells))), filled
+
+    def _keys_of(self, texts: list[str]) -> list[str]:
+        splits = self._key_splits
+        if self._has_one_key:
+            return [self._pick_key(text.split(SEPARATOR, splits)) for text in texts]
+        return [join_key(self._pick_key(text.split(SEPARATOR, splits))) for text in texts]
+
+    def _are_readable(self, texts: list[str]) -> bool:
+        """Whether every value is one that its type accepts and leaves as it is, and no key is blank."""
+        cells = [text.split(SEPARATOR) for text in texts]
+        for group in self._groups:
+            strange = set(chain.from_iterable(map(group.pick, cells))) - group.known
+            for text in strange:
+                try:
+                    if values.read(text, group.columns[0][1]) != text:
+                        return False
+                except values.Unreadable:
+                    return False
+            group.known |= strange
+            if len(group.known) > MAX_KNOWN_VALUES:
+                group.known.clear()
+                group.known.add("")
+        for position in self._key_positions:
+            distinct = set(map(itemgetter(position), cells))
+            together = "".join(distinct)
+            if "" in distinct and position in self._required:
+                return False
+            if together and together.split() != [together]:  # a space somewhere
+                return False
+        return max(map(len, texts)) <= self.contract.max_row_characters
+
+    def _one(
+        self, number: int, cells: list[str] | None, line: str, raw: str | None
+    ) -> tuple[int, str, str, str] | None:
+        """One row: checked, converted and counted; ``None`` when it was rejected or blank.
+
+        Returns:
+            line number, key, hash and text.
+        """
         if cells is None:
             self.rows_in += 1
             reason = f"Line {number} cannot be parsed as CSV ({line})"
@@ -650,12 +779,12 @@ class CsvReading(Reading):
             )
             self._reject(number, key, self._names[at], cells[at], "row_too_long", reason, row_text)
             return None
-        digest = "D" if operation == "D" else row_hash(text)
+        digest = DELETED if operation == "D" else row_hash(text)
         if key in self.seen:
             self._reject_duplicate(number, key, digest, row_text)
             return None
-        self.seen[key] = (digest, number)
-        return number, key, digest, operation, text
+        self._see([number], [key], [digest.ljust(HASH_CHARACTERS)])
+        return number, key, digest, text
 
     def _odd_cell(self, cells: list[str]) -> tuple[str, str | None, str | None, str]:
         for at, cell in enumerate(cells):
@@ -677,7 +806,7 @@ class CsvReading(Reading):
         )  # fmt: skip
 
     def _reject_duplicate(self, number: int, key: str, digest: str, row_text: str) -> None:
-        first_digest, first_line = self.seen[key]
+        first_digest, first_line = self.first(key)
         names = " + ".join(column.header for column in self.contract.key)
         if digest == first_digest:
             rule, reason = (
@@ -721,9 +850,9 @@ class NccisReading(Reading):
     def close(self) -> None:
         self._return.close()
 
-    def blocks(self) -> Iterator[list[Row]]:
+    def blocks(self) -> Iterator[Rows]:
         contract = self.contract
-        good: list[Row] = []
+        good = Rows()
         header = nccis_header(self._return.header)
         names = [column.name for column in contract.columns]
         key_names = [column.name for column in contract.key if not column.is_generated]
@@ -759,11 +888,11 @@ class NccisReading(Reading):
                 key = f"{base}|{occurrence}"
                 text = SEPARATOR.join(cells)
                 digest = row_hash(text)
-                self.seen[key] = (digest, number)
-                good.append((number, key, digest, "U", text))
+                self._see([number], [key], [digest])
+                good.append(number, key, digest, text)
                 if len(good) == BLOCK_ROWS:
                     yield good
-                    good = []
+                    good = Rows()
             yield good
         except self._error as error:
             raise self._refused(error) from error
