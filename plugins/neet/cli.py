@@ -486,6 +486,46 @@ def demo(output: Output, people: int, seed: int, first: str, last: str) -> None:
 
 
 @main.command()
+@click.argument("year", type=int, required=False)
+@click.option("--la", "la_code", help="Three digits of an authority; default: this installation's.")
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with every year drawn, to this file.",
+)  # fmt: skip
+@pass_output
+def compare(output: Output, year: int | None, la_code: str | None, page: Path | None) -> None:
+    """Our figures of scorecard YEAR beside the DfE's, England's, the region's and the neighbours'.
+
+    YEAR 2022 is December 2021 to February 2022 and March 2022; default: the newest there is. Ours are as submitted.
+    """
+    from neet import comparison, comparison_page
+
+    settings = Settings.load()
+    la_code = la_code or settings.la_code
+    try:
+        year = year or comparison.latest_year(settings, la_code)
+        rows = comparison.comparison(settings, la_code, year)
+        region = comparison.region_name(settings, la_code, year)
+    except comparison.NothingToCompare as error:
+        output.fail(str(error))
+    if page:
+        page.write_text(comparison_page.render(settings, la_code, year), encoding="utf-8")
+        output.say(f"Written: {page}")
+    output.result(rows)
+    output.table(
+        f"Authority {la_code}, scorecard {year}: per cent; quintile 1 is best",
+        ["measure", "name", "numerator", "denominator", "ours", "DfE", "difference", "England", region or "region",
+         "neighbours", "quintiles", "target", "floor", "RAG"],
+        [
+            (r["kpi_id"], r["name"], r["numerator"], r["denominator"], r["our_percent"], comparison.words(r),
+             r["difference_points"], r["england_percent"], r["region_percent"], r["neighbours_percent"],
+             r["quintile_range"], r["target_percent"], r["floor_percent"], r["rag"])
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
+@main.command()
 @click.option(
     "--yes", is_flag=True, help="Do it. Without this the command only says what it would do."
 )

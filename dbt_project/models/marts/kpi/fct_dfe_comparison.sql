@@ -3,7 +3,7 @@
     subtracted from it, and it is never nought. #}
 with measure as (
     select
-        measure_id, label, kpi_id, group_code, unit, polarity, year_from, year_to,
+        measure_id, label, display_order, kpi_id, group_code, unit, polarity, year_from, year_to,
         -- Two printed figures that differ by less than half of their last place are the same figure.
         0.5 / power(10, decimals) as half_a_place
     from {{ ref('dfe_measure') }}
@@ -168,6 +168,7 @@ differing as (
     select
         every_row.*,
         measure.label,
+        measure.display_order,
         measure.kpi_id,
         measure.unit,
         measure.polarity,
@@ -198,6 +199,7 @@ select
     differing.is_assumed,
     differing.kpi_id,
     differing.label as measure_name,
+    differing.display_order,
     differing.unit,
     differing.polarity,
     differing.printed_text,
