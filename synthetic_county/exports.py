@@ -57,18 +57,28 @@ class Exporter:
     Args:
         changes: every change, in the order typed.
         folder: ``exports``; files go to a folder for each day of delivery.
+        with_header: no for the rows that another exporter's files are continued with.
     """
 
-    def __init__(self, changes: list[Change], folder: Path, la_code: str, faults: Faults):
+    def __init__(
+        self,
+        changes: list[Change],
+        folder: Path,
+        la_code: str,
+        faults: Faults,
+        with_header: bool = True,
+    ):
         self.changes = changes
         self.folder = folder
         self.la_code = la_code
         self.faults = faults
+        self.with_header = with_header
         self._position = 0
         self._rows: dict[str, dict[Key, Row]] = {feed: {} for feed in FEEDS}
         self._images: dict[str, dict[Key, Image]] = {feed: {} for feed in FEEDS}
         self._lapsing: list[tuple[date, Key]] = []
         self.schedule: list[tuple] = []
+        self.broken_off: list[tuple[Path, Path, float]] = []
         self.row_counts: dict[str, int] = dict.fromkeys(FEEDS, 0)
 
     def write(self, extract: Extract) -> None:
@@ -142,7 +152,8 @@ class Exporter:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
+            if self.with_header:
+                writer.writerow(header)
             line_number = 1
             for key, cells in rows:
                 for line in self.faults.lines(extract, feed, key, cells):
@@ -153,18 +164,10 @@ class Exporter:
         self._list(extract, feed, name, extract.deliver_on)
         share = self.faults.kept_share(extract, feed)
         if share is not None:
-            self._break_off(extract, feed, path, share)
-
-    def _break_off(self, extract: Extract, feed: str, path: Path, share: float) -> None:
-        """The transfer broke off in mid-line; the sender notices and sends the whole file again the next day."""
-        whole = path.read_bytes()
-        again_on = working_day_on_or_after(extract.deliver_on + DAY)
-        again = self.folder / again_on.isoformat() / path.name
-        again.parent.mkdir(parents=True, exist_ok=True)
-        again.write_bytes(whole)
-        cut = whole.index(b"\n", int(len(whole) * share)) + 12
-        path.write_bytes(whole[:cut])
-        self._list(extract, feed, path.name, again_on)
+            # The sender notices and sends the whole file again the next day.
+            again_on = working_day_on_or_after(extract.deliver_on + DAY)
+            self.broken_off.append((path, self.folder / again_on.isoformat() / name, share))
+            self._list(extract, feed, name, again_on)
 
     def _list(self, extract: Extract, feed: str, name: str, deliver_on: date) -> None:
         self.schedule.append(
@@ -174,10 +177,20 @@ class Exporter:
             )
         )  # fmt: skip
 
-    def write_schedule(self, path: Path) -> None:
-        """Write ``schedule.csv``: what to deliver, in order."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(SCHEDULE_COLUMNS)
-            ordered = sorted(self.schedule, key=lambda row: (row[1], row[0]))
-            writer.writerows((i, *row[1:]) for i, row in enumerate(ordered, 1))
+
+def break_off(path: Path, again: Path, share: float) -> None:
+    """The transfer of a file broke off in mid-line; ``again`` is the whole of it, sent later."""
+    whole = path.read_bytes()
+    again.parent.mkdir(parents=True, exist_ok=True)
+    again.write_bytes(whole)
+    cut = whole.index(b"\n", int(len(whole) * share)) + 12
+    path.write_bytes(whole[:cut])
+
+
+def write_schedule(path: Path, schedule: list[tuple]) -> None:
+    """Write ``schedule.csv``: what to deliver, in order."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(SCHEDULE_COLUMNS)
+        ordered = sorted(schedule, key=lambda row: (row[1], row[0]))
+        writer.writerows((i, *row[1:]) for i, row in enumerate(ordered, 1))

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import math
+import multiprocessing
+import os
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import date
-from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
-from synthetic_county.core_plus import Change
-from synthetic_county.dates import academic_year, month_end, points_between, shift_point
-from synthetic_county.exports import Exporter
-from synthetic_county.lives import Lives, Spell
-from synthetic_county.parameters import DEFAULT, Dice, Tables, load
-from synthetic_county.people import Person, Population
-from synthetic_county.places import Places
-from synthetic_county.planting import Book, PlantedFaults, Planter, nothing_planted, orders
-from synthetic_county.recording import Recorder
-from synthetic_county.schedule import SECOND_CORRECTIONS, Extract, Rhythm
-from synthetic_county.truth import Truth, TruthWriter
+from synthetic_county.blocks import BLOCKS, Part, make_block
+from synthetic_county.core_plus import FEEDS
+from synthetic_county.dates import points_between
+from synthetic_county.exports import break_off, write_schedule
+from synthetic_county.parameters import load
+from synthetic_county.planting import orders
+from synthetic_county.truth import CountsWriter
 
-_MADE_HERE = ("exports", "truth", "schedule.csv")
+_MADE_HERE = ("exports", "truth", "schedule.csv", BLOCKS)
+_PEOPLE_IN_A_BLOCK = 13_000
 _FEWEST_PEOPLE = 20
 TRUTH_MONTHS = ("all", "own", "none")
 
@@ -47,7 +46,7 @@ class Config:
         first_point: first census point to be run, if later than ``first_month``; earlier deliveries belong to it.
         la_code: authority; its districts and schools come from the parameters.
         defects: ``none``, ``all``, a preset, or names (see ``planting.orders``).
-        parameters: another parameter file.
+        parameters: path of another parameter file, or name of a set in ``like/``.
         truth_months: which month ends the truth covers at each point: ``all`` up to it, its ``own``, or ``none``.
         overwrite: replace what an earlier run wrote to ``out``.
     """
@@ -60,7 +59,7 @@ class Config:
     first_point: str | None = None
     la_code: str = "886"
     defects: str = "none"
-    parameters: Path | None = None
+    parameters: Path | str | None = None
     truth_months: str = "all"
     overwrite: bool = False
 
@@ -78,6 +77,8 @@ class Summary:
         people: records in Core+ at some time, leavers and secondary registrations included.
         rows: rows written by feed.
         measures: counts of the 16-17 cohort by census point, as known then: cohort, neet, not_known, participating ...
+        about: what the parameter set says of itself.
+        exchanged_lives: lives drawn again so that the county shows the figures of its calibration.
     """
 
     out: Path
@@ -89,11 +90,17 @@ class Summary:
     measures: dict[str, dict[str, int]]
     seconds: float
     points: list[str] = field(default_factory=list)
+    about: str = ""
+    exchanged_lives: int = 0
 
 
-def generate(config: Config, progress: Progress | None = None) -> Summary:
+def generate(
+    config: Config, progress: Progress | None = None, processes: int | None = None
+) -> Summary:
     """Simulate the county and write its exports and its truth.
 
+    Args:
+        processes: how many may work at a time; as many as there are processors. The files do not depend on it.
     Raises:
         ValueError: months in the wrong order or written wrongly, too few people, unknown defects or parameters.
         OutputExists: ``out`` holds files already and ``overwrite`` is not set.
@@ -101,50 +108,94 @@ def generate(config: Config, progress: Progress | None = None) -> Summary:
     started = time.monotonic()
     say = progress or (lambda stage, done, total: None)
     _check(config)
-    parameters = load(config.parameters or DEFAULT)
-    tables = Tables(parameters)
-    places = Places(config.la_code, parameters)
-    rhythm = Rhythm(parameters["extracts"])
-    wanted = orders(config.defects, config.points, parameters)
-    blocked = {order.month for order in wanted if order.mended == SECOND_CORRECTIONS}
-    extracts = rhythm.extracts(config.first_month, config.last_month, config.points[0], blocked)
+    parameters = load(config.parameters)
+    orders(config.defects, config.points, parameters)
     _clear(config)
 
-    opening = month_end(shift_point(config.first_month, -1))
-    # Second corrections come later, but must not lengthen the lives: what is planted changes no truth.
-    until = max(extract.as_at for extract in extracts if not extract.after_block)
-    people, spells_of, changes = _simulate(config, tables, places, rhythm, opening, until, say)
+    parts = _make(config, say, processes)
+    whole, rest = parts[0], parts[1:]
+    for done, part in enumerate(rest, 2):
+        _append(part, config.out)
+        say("putting blocks together", done, len(parts))
+    if rest:
+        shutil.rmtree(config.out / BLOCKS)
+    for broken in whole.broken_off:
+        break_off(*broken)
+    write_schedule(config.out / "schedule.csv", whole.schedule)
 
-    faults = nothing_planted(config.la_code)
-    if wanted:
-        book = Book(changes, config.la_code)
-        planter = Planter(book, extracts, places, parameters, config.seed)
-        faults = PlantedFaults(planter.plant(wanted), book, config.la_code)
-
-    exporter = Exporter(changes, config.out / "exports", config.la_code, faults)
-    for done, extract in enumerate(extracts, 1):
-        exporter.write(extract)
-        say("writing extracts", done, len(extracts))
-    exporter.write_schedule(config.out / "schedule.csv")
-
-    truth_folder = config.out / "truth"
-    truth_folder.mkdir(parents=True, exist_ok=True)
-    faults.write(truth_folder / "defects.csv")
-    _write_lives(truth_folder / "lives.csv", people, spells_of)
     measures: dict[str, dict[str, int]] = {}
     if config.truth_months != "none":
-        measures = _write_truth(config, tables, changes, extracts, opening, truth_folder, say)
+        for part in rest:
+            for position, more in zip(whole.positions, part.positions, strict=True):
+                position.add(more)
+        durations = parameters["measures"]["duration_days"]
+        counts = CountsWriter(config.out / "truth" / "counts.csv", durations, config.truth_months)
+        for position in whole.positions:
+            counts.write(position)
+        counts.close()
+        measures = counts.summary
     return Summary(
         out=config.out,
-        people=len(people),
-        files=len(exporter.schedule),
-        deliveries=len(extracts),
-        rows=exporter.row_counts,
-        defects=len(faults.plants),
+        people=sum(part.people for part in parts),
+        files=len(whole.schedule),
+        deliveries=whole.deliveries,
+        rows={feed: sum(part.rows[feed] for part in parts) for feed in FEEDS},
+        defects=whole.defects,
         measures=measures,
         seconds=time.monotonic() - started,
         points=config.points,
+        about=parameters.get("about", ""),
+        exchanged_lives=sum(part.exchanged_lives for part in parts),
     )
+
+
+def _make(config: Config, say: Progress, processes: int | None) -> list[Part]:
+    """Every block, on its own and in any order."""
+    blocks = max(1, math.ceil(config.people / _PEOPLE_IN_A_BLOCK))
+    processes = min(processes or len(os.sched_getaffinity(0)), blocks)
+    if processes == 1:
+        return [make_block(config, block, blocks, say) for block in range(blocks)]
+    # Spawned, not forked: whoever calls may have threads.
+    context = multiprocessing.get_context("spawn")
+    lived = context.Value("q", 0)
+    with ProcessPoolExecutor(processes, context, _share_count, (lived,)) as pool:
+        running = [pool.submit(_make_elsewhere, config, block, blocks) for block in range(blocks)]
+        waiting = set(running)
+        while waiting:
+            finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
+            for one in finished:
+                one.result()
+            say("living and recording", min(lived.value, config.people), config.people)
+        return [one.result() for one in running]
+
+
+_lived: Any = None
+
+
+def _share_count(lived: Any) -> None:
+    global _lived  # noqa: PLW0603
+    _lived = lived
+
+
+def _make_elsewhere(config: Config, block: int, blocks: int) -> Part:
+    told = 0
+
+    def count(stage: str, done: int, _: int) -> None:
+        nonlocal told
+        if stage == "living and recording":
+            with _lived.get_lock():
+                _lived.value += done - told
+            told = done
+
+    return make_block(config, block, blocks, count)
+
+
+def _append(part: Part, out: Path) -> None:
+    """Continue the files of the first block: whoever has the higher number stands later in every file."""
+    for path in sorted(part.folder.rglob("*.csv")):
+        with (out / path.relative_to(part.folder)).open("ab") as whole, path.open("rb") as more:
+            shutil.copyfileobj(more, whole, 1 << 20)
+        path.unlink()
 
 
 def _check(config: Config) -> None:
@@ -180,78 +231,3 @@ def _clear(config: Config) -> None:
         else:
             (out / name).unlink()
     out.mkdir(parents=True, exist_ok=True)
-
-
-def _simulate(
-    config: Config,
-    tables: Tables,
-    places: Places,
-    rhythm: Rhythm,
-    opening: date,
-    until: date,
-    say: Progress,
-) -> tuple[list[Person], list[list[Spell]], list[Change]]:
-    shown_from = month_end(config.points[0]).replace(day=1)
-    people = Population(
-        tables, places, config.people, config.seed, opening, until, shown_from
-    ).draw()
-    lives = Lives(tables, places, date(academic_year(opening) - 1, 9, 1), until)
-    recorder = Recorder(tables, places, rhythm, config.seed, opening, until)
-    spells_of: list[list[Spell]] = []
-    changes: list[Change] = []
-    for done, person in enumerate(people, 1):
-        spells: list[Spell] = []
-        if person.duplicate_of is None:
-            spells = lives.live(person, Dice.of(config.seed, config.la_code, "life", person.index))
-        spells_of.append(spells)
-        changes += recorder.record(person, spells)
-        if done % 500 == 0 or done == len(people):
-            say("living and recording", done, len(people))
-    changes.sort(key=attrgetter("keyed_on"))
-    return people, spells_of, changes
-
-
-def _write_lives(path: Path, people: list[Person], spells_of: list[list[Spell]]) -> None:
-    """What really happened: true activities with their true days, whatever was recorded."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("young_persons_id", "activity_code", "start_on", "end_on"))
-        for person, spells in zip(people, spells_of, strict=True):
-            writer.writerows(
-                (
-                    person.id,
-                    spell.code,
-                    spell.start.isoformat(),
-                    spell.end.isoformat() if spell.end else "",
-                )
-                for spell in spells
-            )
-
-
-def _write_truth(
-    config: Config, tables: Tables, changes: list[Change], extracts: list[Extract], opening: date, folder: Path,
-    say: Progress,
-) -> dict[str, dict[str, int]]:  # fmt: skip
-    """At each census point, everything typed up to its corrections delta is known.
-
-    Second corrections bring nothing but mended defects, of which the truth knows nothing.
-    """
-    truth = Truth(tables, config.la_code)
-    writer = TruthWriter(folder, truth, opening, config.truth_months)
-    position = 0
-    try:
-        for done, point in enumerate(config.points, 1):
-            known_on = max(
-                extract.as_at
-                for extract in extracts
-                if extract.census_point <= point and not extract.after_block
-            )
-            while position < len(changes) and changes[position].keyed_on <= known_on:
-                truth.learn(changes[position])
-                position += 1
-            first = f"{opening:%Y-%m}"
-            writer.write(point, [month_end(one) for one in points_between(first, point)])
-            say("working out the truth", done, len(config.points))
-    finally:
-        writer.close()
-    return writer.summary

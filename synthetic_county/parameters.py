@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 DEFAULT = Path(__file__).with_name("parameters.yml")
+SETS = Path(__file__).with_name("like")
 SECTIONS = (
     "authorities",
     "population",
@@ -28,26 +29,52 @@ class ParameterError(ValueError):
     """The parameter file cannot be used."""
 
 
-def load(path: Path = DEFAULT) -> dict[str, Any]:
-    """The parameters of ``path``.
+def named_sets() -> list[str]:
+    """Names of the parameter sets of ``like/``."""
+    return sorted(path.stem for path in SETS.glob("*.yml"))
 
+
+def load(chosen: Path | str | None = None) -> dict[str, Any]:
+    """The parameters of a whole file, of a set named in ``like/`` laid over the usual ones, or the usual ones.
+
+    Args:
+        chosen: path of a file that has every section, or name of a set.
     Raises:
-        ParameterError: the file is missing, is no YAML or lacks a section.
+        ParameterError: there is no such set, or the file is missing, is no YAML or lacks a section.
     """
+    if chosen is None:
+        return _read(DEFAULT)
+    if isinstance(chosen, str):
+        if chosen not in named_sets():
+            raise ParameterError(
+                f"There is no parameter set {chosen!r}. There are {', '.join(named_sets())}; give a whole file "
+                "of your own as a path."
+            )
+        return _overlaid(_read(DEFAULT), _read(SETS / f"{chosen}.yml"))
+    parameters = _read(chosen)
+    missing = [name for name in SECTIONS if name not in parameters]
+    if missing:
+        raise ParameterError(
+            f"The parameter file {chosen} lacks the section {missing[0]}. Start from {DEFAULT.name} "
+            "of the package and change what you need."
+        )
+    return parameters
+
+
+def _read(path: Path) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        parameters = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader) or {}
     except OSError as error:
         raise ParameterError(f"The parameter file {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
         raise ParameterError(f"The parameter file {path} is not valid YAML: {error}") from error
-    missing = [name for name in SECTIONS if name not in (parameters or {})]
-    if missing:
-        raise ParameterError(
-            f"The parameter file {path} lacks the section {missing[0]}. Start from {DEFAULT.name} "
-            "of the package and change what you need."
-        )
-    return parameters
+
+
+def _overlaid(under: Any, over: Any) -> Any:
+    if not (isinstance(under, dict) and isinstance(over, dict)):
+        return over
+    return under | {name: _overlaid(under.get(name), value) for name, value in over.items()}
 
 
 class Weighted:

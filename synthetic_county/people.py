@@ -17,6 +17,8 @@ _GIRLS = list(EnglishNames.first_names_female)
 _FAMILIES = list(EnglishNames.last_names)
 _UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _AGE_IN_YEAR_11 = 15
+PEOPLE_NUMBERED_IN_A_BLOCK = 100_000
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(slots=True)
@@ -105,12 +107,13 @@ def nobodys_pupil_number(la_code: str, school: Place | None, year_11: int, index
 
 
 class Population:
-    """Draws everybody who is in Core+ at some time between ``opening`` and ``until``.
+    """Draws everybody of one block who is in Core+ at some time between ``opening`` and ``until``.
 
     Args:
         people: how many are in the return at any one time, about.
         opening, until: first and last day that an extract shows.
         shown_from: first day of the months whose returns are wanted.
+        block: each has streams of chance and numbers of people of its own; the first shows every kind of leaver.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Population:
         opening: date,
         until: date,
         shown_from: date,
+        block: int = 0,
     ):
         self.tables = tables
         self.places = places
@@ -131,13 +135,14 @@ class Population:
         self.until = until
         self.shown_from = shown_from
         self.settings = tables.parameters["population"]
-        self._next_index = 1
+        self.block = block
+        self._next_index = block * PEOPLE_NUMBERED_IN_A_BLOCK + 1
 
     def draw(self) -> list[Person]:
         """Everybody, by index. Each has a stream of chance of their own."""
         residents: list[Person] = []
         oldest, newest = academic_year(self.opening) - 2, academic_year(self.until)
-        dice = Dice.of(self.seed, self.places.la_code, "population")
+        dice = Dice.of(self.seed, self.places.la_code, "population", self.block)
         size = self.people * self.settings["year_group_share"]
         for year_11 in range(oldest, newest + 1):
             count = self._whole(size, dice)
@@ -177,7 +182,8 @@ class Population:
         given = _BOYS if gender == "M" or (gender in "UW" and dice.chance(0.5)) else _GIRLS
         district = places.draw_district(dice)
         if sen is None:
-            share = dice.random() - settings["sen"]["plan_share"]
+            # Spread evenly rather than by chance: a quota sample, so that the groups have their right size.
+            share = (self.seed + index) * _GOLDEN % 1 - settings["sen"]["plan_share"]
             sen = "plan" if share < 0 else "none"
             if 0 <= share < settings["sen"]["support_share"]:
                 sen = "support"
@@ -353,7 +359,8 @@ class Population:
 
     def _wants(self, status: str) -> bool:
         return (
-            status in self.settings["at_least_one"]
+            self.block == 0
+            and status in self.settings["at_least_one"]
             and self.people >= self.settings["at_least_one_from_people"]
         )
 

@@ -352,7 +352,11 @@ class PlantedFaults:
 
 
 class Planter:
-    """Finds a person for every order. No person gets two defects."""
+    """Finds a person for every order. No person gets two defects.
+
+    Args:
+        blocks: how many blocks of people the county has; the book is the first.
+    """
 
     def __init__(
         self,
@@ -361,8 +365,10 @@ class Planter:
         places: Any,
         parameters: dict[str, Any],
         seed: int,
+        blocks: int = 1,
     ):
         self.book = book
+        self.blocks = blocks
         self.extracts = extracts
         self.places = places
         self.presets = parameters["defect_presets"]
@@ -401,7 +407,8 @@ class Planter:
         cohort = sum(
             one.year_group in (12, 13) for one in self._all_subjects(order, starts).values()
         )
-        return max(1, round(cohort * self.presets["not_known_jump_share"]))
+        # It must show in the whole county, of which the book is one block.
+        return max(1, round(self.blocks * cohort * self.presets["not_known_jump_share"]))
 
     def _extract(self, role: str, month: str) -> Extract:
         if role not in (SNAPSHOT, MID_MONTH, CORRECTIONS, SECOND_CORRECTIONS):

@@ -40,19 +40,15 @@ _LONGEST_EXTENSION = 4
 class Recorder:
     """Turns people and their lives into changes of Core+."""
 
-    def __init__(
-        self, tables: Tables, places: Places, rhythm: Rhythm, seed: int, opening: date, until: date
-    ):
+    def __init__(self, tables: Tables, places: Places, rhythm: Rhythm, opening: date, until: date):
         self.tables = tables
         self.places = places
         self.rhythm = rhythm
-        self.seed = seed
         self.opening = opening
         self.until = until
 
-    def record(self, person: Person, spells: list[Spell]) -> list[Change]:
+    def record(self, person: Person, spells: list[Spell], dice: Dice) -> list[Change]:
         """Every change that concerns the person, in the order typed, up to the last day that matters."""
-        dice = Dice.of(self.seed, self.places.la_code, "record", person.index)
         entry = _Entry(self, person, dice)
         changes = entry.created()
         changes += _ActivityFile(self, person, spells, entry.created_on, dice).changes()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -267,37 +268,51 @@ class Cell:
         self.neet: set[str] = set()
 
 
-class TruthWriter:
-    """Writes ``cohort_month.csv`` and ``counts.csv``, point by point.
+Cells = dict[tuple[str, str], Cell]
+"""Cells by district and group."""
+
+
+@dataclass(slots=True)
+class Position:
+    """What one census point finds: the cells of each month end, oldest first, and its return by cohort status."""
+
+    point: str
+    cells: dict[date, Cells]
+    statuses: Counter[str]
+
+    def add(self, other: Position) -> None:
+        """Count the people of ``other``, who are none of these."""
+        self.statuses.update(other.statuses)
+        for on, cells in other.cells.items():
+            for key, cell in cells.items():
+                mine = self.cells[on].setdefault(key, Cell())
+                mine.counts.update(cell.counts)
+                mine.neet |= cell.neet
+
+
+class CohortWriter:
+    """Writes ``cohort_month.csv`` point by point, and counts.
 
     Args:
         months: ``all`` writes every month end up to each point; ``own`` the point's own alone, which is enough to
             check submissions and grows no faster than the county.
     """
 
-    def __init__(self, folder: Path, truth: Truth, opening: date, months: str = "all"):
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, truth: Truth, months: str, with_header: bool = True):
         self.truth = truth
-        self.opening = opening
         self.months = months
         self.durations: dict[str, int] = truth.settings["duration_days"]
-        self._files = [
-            (folder / name).open("w", encoding="utf-8", newline="")
-            for name in ("cohort_month.csv", "counts.csv")
-        ]
-        self._cohort, self._counts = (csv.writer(file, lineterminator="\n") for file in self._files)
-        self._cohort.writerow(COHORT_COLUMNS)
-        self._counts.writerow(COUNT_COLUMNS)
-        self._submitted: dict[date, dict[tuple[str, str], Cell]] = {}
-        self.summary: dict[str, dict[str, int]] = {}
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._cohort = csv.writer(self._file, lineterminator="\n")
+        if with_header:
+            self._cohort.writerow(COHORT_COLUMNS)
 
     def close(self) -> None:
-        for file in self._files:
-            file.close()
+        self._file.close()
 
-    def write(self, point: str, month_ends: list[date]) -> None:
+    def write(self, point: str, month_ends: list[date]) -> Position:
         """Write what is true at ``month_ends``, oldest first and the point's own last, and close the point."""
-        known: dict[date, dict[tuple[str, str], Cell]] = {}
+        found = Position(point, {}, Counter())
         own = month_ends[-1]
         if self.months == "own":
             month_ends = month_ends[-2:]
@@ -305,17 +320,11 @@ class TruthWriter:
             standings = list(self.truth.standings(point, on))
             if self.months == "all" or on == own:
                 self._cohort.writerows(self._row(point, on, standing) for standing in standings)
-            known[on] = self._cells(standings)
+            found.cells[on] = self._cells(standings)
             if on == own:
-                self._write_return(point, on, standings)
+                found.statuses.update(one.status for one in standings)
                 self.truth.close(standings)
-        for on, before in zip(month_ends, [None, *month_ends], strict=False):
-            if self.months == "all" or on == own:
-                self._write_month(point, on, known[on], known.get(before))
-        self._submitted[own] = known[own]
-        self._write_scorecard(point, own, known)
-        whole = known[own][EVERYWHERE, EVERYWHERE].counts
-        self.summary[point] = dict(whole)
+        return found
 
     @staticmethod
     def _row(point: str, on: date, one: Standing) -> tuple:
@@ -326,8 +335,8 @@ class TruthWriter:
             "" if one.neet_days is None else one.neet_days, one.sen_group, _flag(one.is_vulnerable), one.district,
         )  # fmt: skip
 
-    def _cells(self, standings: Iterable[Standing]) -> dict[tuple[str, str], Cell]:
-        cells: dict[tuple[str, str], Cell] = defaultdict(Cell)
+    def _cells(self, standings: Iterable[Standing]) -> Cells:
+        cells: Cells = defaultdict(Cell)
         _ = cells[EVERYWHERE, EVERYWHERE]
         for one in standings:
             if not one.is_in_denominator:
@@ -339,16 +348,9 @@ class TruthWriter:
             ]
             if one.is_vulnerable:
                 groups.append((EVERYWHERE, "VULNERABLE"))
-            names = ["cohort"]
+            names = ["cohort", *measures_of(one)]
             if one.bucket == NEET:
-                names += ["neet", "neet_or_not_known"]
                 names += [name for name, days in self.durations.items() if one.neet_days > days]
-            elif one.bucket == NOT_KNOWN:
-                names += ["not_known", "neet_or_not_known"]
-            elif one.bucket == EET:
-                names.append("eet")
-            if one.is_participating:
-                names.append("participating")
             for group in groups:
                 cell = cells[group]
                 cell.counts.update(names)
@@ -356,11 +358,35 @@ class TruthWriter:
                     cell.neet.add(one.id)
         return cells
 
-    def _write_return(self, point: str, on: date, standings: list[Standing]) -> None:
-        statuses = Counter(one.status for one in standings)
-        self._count(point, on, "RETURN", EVERYWHERE, len(standings), "")
-        for status in sorted(statuses):
-            self._count(point, on, f"RETURN-{status}", EVERYWHERE, statuses[status], "")
+
+class CountsWriter:
+    """Writes ``counts.csv``, point by point, for the whole county."""
+
+    def __init__(self, path: Path, durations: Iterable[str], months: str):
+        self.durations = list(durations)
+        self.months = months
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._counts = csv.writer(self._file, lineterminator="\n")
+        self._counts.writerow(COUNT_COLUMNS)
+        self._submitted: dict[date, Cells] = {}
+        self.summary: dict[str, dict[str, int]] = {}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def write(self, found: Position) -> None:
+        """Write the counts of one point."""
+        point, known = found.point, found.cells
+        own = list(known)[-1]
+        self._count(point, own, "RETURN", EVERYWHERE, found.statuses.total(), "")
+        for status in sorted(found.statuses):
+            self._count(point, own, f"RETURN-{status}", EVERYWHERE, found.statuses[status], "")
+        for on, before in zip(known, [None, *known], strict=False):
+            if self.months == "all" or on == own:
+                self._write_month(point, on, known[on], known.get(before))
+        self._submitted[own] = known[own]
+        self._write_scorecard(point, own, known)
+        self.summary[point] = dict(known[own][EVERYWHERE, EVERYWHERE].counts)
 
     def _count(
         self, point: str, on: date, measure: str, area: str, numerator: int, denominator: Any
@@ -371,8 +397,8 @@ class TruthWriter:
         self,
         point: str,
         on: date,
-        cells: dict[tuple[str, str], Cell],
-        before: dict[tuple[str, str], Cell] | None,
+        cells: Cells,
+        before: Cells | None,
     ) -> None:
         for area, group in sorted(cells.keys() | (before or {}).keys()):
             cell = cells.get((area, group), Cell())
@@ -395,9 +421,7 @@ class TruthWriter:
                 self._count(point, on, f"FLOW-L{suffix}", area, len(leavers), "")
                 self._count(point, on, f"FLOW-CLOSE{suffix}", area, len(cell.neet), "")
 
-    def _write_scorecard(
-        self, point: str, own: date, known: dict[date, dict[tuple[str, str], Cell]]
-    ) -> None:
+    def _write_scorecard(self, point: str, own: date, known: dict[date, Cells]) -> None:
         """The three winter months together, and March, in February's and March's own rows.
 
         ``SC-*`` counts each month as it was submitted; ``SC-*:restated`` as it is known now.
@@ -422,6 +446,20 @@ class TruthWriter:
                 for name, count in names.items():
                     total = sum(cell.counts[count] for cell in cells)
                     self._count(point, own, f"SC-{name}{tail}", area, total, cohort)
+
+
+def measures_of(one: Standing) -> list[str]:
+    """Names of the counts that somebody of the cohort belongs to."""
+    names = []
+    if one.bucket == NEET:
+        names += ["neet", "neet_or_not_known"]
+    elif one.bucket == NOT_KNOWN:
+        names += ["not_known", "neet_or_not_known"]
+    elif one.bucket == EET:
+        names.append("eet")
+    if one.is_participating:
+        names.append("participating")
+    return names
 
 
 def _flag(value: bool) -> str:
