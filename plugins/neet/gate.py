@@ -257,6 +257,7 @@ class _Gate:
         self.changes: list[movement.Change] = []
         self.rules_suite = f"nccis_{run.pack_version}"
         self.prepared: workspace.Prepared | None = None
+        self.narrowed: workspace.Prepared | None = None
         self.session: Any = None
 
     def judge(self) -> Judgement:
@@ -323,6 +324,7 @@ class _Gate:
         ]
         try:
             self.prepared = self.work.prepare(workspace.census_source(self.run), policy)
+            self.narrowed = self._narrowed(rules, lists)
             names = self._names(previous, lists, thresholds, gate)
         except Exception as error:  # the models of the census run are not there or not as agreed
             reason = self._words(error)
@@ -332,6 +334,25 @@ class _Gate:
         self.changes = movement.changes(self.connection, self.movement_table) if previous else []
         specs: dict[str, pack.Rule | gate_checks.GateCheck] = {**rules.rules, **gate.checks}
         return [self._filled(each, specs[each.result.check_id], lists, names) for each in wanted]
+
+    def _narrowed(
+        self, rules: pack.Pack, lists: Mapping[str, tuple[str, ...]]
+    ) -> workspace.Prepared:
+        """The records that fail some rule, which is all that each rule need look at.
+
+        A record that fails a rule is among them, so every rule finds the same rows as in the whole table.
+        Where one rule cannot be run the scan fails; then each is asked of the whole table, and only the
+        broken one could not run.
+        """
+        try:
+            query = judge.failing_records_query(self._runnable(rules), lists, self.prepared)
+            return replace(self.prepared, check_table=self.work.create("failing", query))
+        except (psycopg.Error, pack.PackError):
+            return self.prepared
+
+    def _runnable(self, rules: pack.Pack) -> list[pack.Rule]:
+        unreadable = bool(self.prepared.unreadable_periods)
+        return [rule for rule in rules.judged_in_sql if not (unreadable and rule.needs_period)]
 
     def _names(
         self,
@@ -455,7 +476,7 @@ class _Gate:
         checked = 1 if rule.scope == "header" else prepared.record_count
         return replace(
             planned,
-            query=judge.failing_query(rule, lists, prepared),
+            query=judge.failing_query(rule, lists, self.narrowed),
             result=replace(planned.result, checked_count=checked),
         )
 

@@ -120,6 +120,7 @@ def layout_for(period_end: dt.date, file: Path = LAYOUT_FILE) -> tuple[LayoutRow
     return rows
 
 
+@functools.cache
 def record_columns(rows: tuple[LayoutRow, ...] | None = None) -> tuple[str, ...]:
     """Text columns of one young person's record, in writing order; lists are not among them."""
     rows = all_rows() if rows is None else rows

@@ -65,7 +65,7 @@ class FailedRule:
     """A rule that something in the file fails.
 
     Attributes:
-        owner: code of the service that mends it.
+        owner: the service that mends it, by name.
         count: findings.
         rows: the first :data:`SHOWN_ROWS` of them: person, record, field, value, detail.
         places: of a rule about the shape of the file, where it was found: line, path, words.
@@ -352,6 +352,7 @@ class Check:
         )
         on = _date(result.header.period_end) or pack.example_period_end
         owners = codes.load_owners(on, self._packs / "owners.csv")
+        services = codes.load_service_names(on)
         failed = []
         for rule in pack.rules.values():
             if rule.rule_id not in counts:
@@ -362,7 +363,11 @@ class Check:
                 rows = judge.failing_rows(connection, query, SHOWN_ROWS)
             owner = rule.owner_service or codes.owner_of(rule.fields, owners)
             shown = tuple(places.get(rule.rule_id, ())[:SHOWN_ROWS])
-            failed.append(FailedRule(rule, owner, counts[rule.rule_id], tuple(rows), shown))
+            failed.append(
+                FailedRule(
+                    rule, services.get(owner, owner), counts[rule.rule_id], tuple(rows), shown
+                )
+            )
         result.failed = tuple(failed)
         result.finding_count = sum(counts.values())
 

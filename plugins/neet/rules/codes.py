@@ -202,6 +202,13 @@ def load_policy(on: dt.date, file: Path = SEEDS / "policy" / "policy.csv") -> di
     return {row["policy_id"]: row["value"] for row in _rows_on(file, on)}
 
 
+def load_service_names(
+    on: dt.date, file: Path = SEEDS / "codes" / "services.csv"
+) -> dict[str, str]:
+    """Names of the services that mend what is wrong, by code, as they stand on a day."""
+    return {row["service_code"]: row["service_name"] for row in _rows_on(file, on)}
+
+
 def owner_of(fields: tuple[str, ...], owners: Mapping[str, str]) -> str:
     """Owner of a rule: that of the first field it names, being the one to mend."""
     return owners.get(fields[0], owners["*"]) if fields else owners["*"]

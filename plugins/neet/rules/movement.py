@@ -52,14 +52,17 @@ def previous_submission(
     return PreviousSubmission(*row) if row else None
 
 
-def _stage_hashes(workspace: Workspace, run: CensusRun) -> str:
-    """The hash of every record of the return, as a sealed package holds it."""
+def _stage_hashes(workspace: Workspace, run: CensusRun, are_needed: bool) -> str:
+    """The hash of every record of the return, as a sealed package holds it; none where there is nothing to
+    compare them with."""
     from neet.returns.candidate import RECORDS, record_hash
 
     table = workspace.name("hash")
     workspace.connection.execute(
         f"create unlogged table {SCHEMA}.{table} (record_number bigint, record_sha256 text)"
     )
+    if not are_needed:
+        return table
     query = sql.SQL(RECORDS).format(schema=sql.Identifier(run.schema_name))
     with workspace.connection.cursor(row_factory=dict_row) as records:
         records.execute(query)
@@ -92,7 +95,7 @@ def build(
         return "(" + ", ".join(sql.Literal(code).as_string(None) for code in lists[name]) + ")"
 
     active, leaving = listed("active_statuses"), listed("leaver_statuses")
-    hashes = f"{SCHEMA}.{_stage_hashes(workspace, run)}"
+    hashes = f"{SCHEMA}.{_stage_hashes(workspace, run, previous is not None)}"
     submission = sql.Literal(previous.submission_id if previous else None).as_string(None)
     columns = ("cohort_status", "record_sha256", *COMPARED)
     sides = ", ".join(
