@@ -218,8 +218,7 @@ class Check:
             return (
                 f"its PeriodEnd is {text!r}" if text else "it gives no PeriodEnd"
             ) + f", so which year's rules hold is not known. {years}"
-        first = period_end.year if period_end.month >= 4 else period_end.year - 1
-        version = f"{first}-{(first + 1) % 100:02}"
+        version = _requirement_year(period_end)
         if version not in available(self._packs):
             return f"its PeriodEnd {period_end} lies in {version}, a year without rules. {years}"
         self._pack = self._load(version)
@@ -258,7 +257,7 @@ class Check:
                 self._judge(source, pack, period_end)
             self._add(places, source)
             self._conclude(pack, places)
-        except psycopg.Error as error:
+        except (psycopg.Error, codes.SeedError) as error:
             raise CheckError(
                 f"The rules of {pack.version} could not be run on this file: {str(error).splitlines()[0]}. "
                 "Nothing is known of the file. `make test-fast` tries every pack."
@@ -285,8 +284,10 @@ class Check:
 
     def _judge(self, source: Source, pack: Pack, period_end: dt.date | None) -> None:
         work, result = self._work, self.result
-        # the last day of the requirement's year stands in for a period nobody can read
-        on = period_end or dt.date(int(pack.version[:4]) + 1, 3, 31)
+        on = period_end
+        if on is None or _requirement_year(on) not in available(self._packs):
+            # a period nobody can read, or without code lists: as on the last day of the rules' own year
+            on = dt.date(int(pack.version[:4]) + 1, 3, 31)
         self._lists = codes.load_code_lists(on, self._packs / "code_lists.yml")
         prepared = work.prepare(source, codes.load_policy(on))
         rules = pack.judged_in_sql if result.refused is None else pack.of_scope("header")
@@ -399,6 +400,12 @@ class Check:
             return cursor.execute(
                 self._pairs("young_persons_id, record_number, rule_id as rule")
             ).fetchall()
+
+
+def _requirement_year(day: dt.date) -> str:
+    """The requirement's year, April to March, as packs are named."""
+    first = day.year if day.month >= 4 else day.year - 1
+    return f"{first}-{(first + 1) % 100:02}"
 
 
 def _date(text: str | None) -> dt.date | None:
