@@ -24,7 +24,7 @@ select
     round(100 * max(our_value), 1) as our_percent,
     round(max(case when comparator_type = 'OWN' then value end), 1) as dfe_percent,
     max(case when comparator_type = 'OWN' then value_status end) as dfe_status,
-    round(max(case when comparator_type = 'OWN' then our_difference_points end), 1) as difference_points,
+    round(floor(10 * max(case when comparator_type = 'OWN' then our_difference_points end) + 0.5) / 10, 1) as difference_points,
     round(max(case when comparator_type = 'ENGLAND' then value end), 1) as england_percent,
     round(max(case when comparator_type = 'REGION' then value end), 1) as region_percent,
     round(max(case when comparator_type = 'STATISTICAL_MEAN' then value end), 1) as neighbours_percent,
@@ -86,8 +86,8 @@ def comparison(settings: Settings, la_code: str, year: int) -> list[dict[str, An
         department's, from the unrounded figure); ``england_percent``, ``region_percent``, ``neighbours_percent`` (mean
         of the ``neighbours_counted`` statistical neighbours with a value); ``quintile`` (1 best), ``best_quintile`` and
         ``worst_quintile`` that the printed value allows, ``quintile_range`` for display; ``target_percent``,
-        ``floor_percent`` and ``rag`` of our figure. Percentages and points are rounded to one decimal, half away from
-        nought.
+        ``floor_percent`` and ``rag`` of our figure. Percentages and points are rounded once, to one decimal, half up,
+        so that a difference is always that of the two figures beside it.
     Raises:
         NothingToCompare: no scorecard or submission of that year and authority is published.
     """
