@@ -70,24 +70,22 @@ def profile(path: Path) -> Profile:
             head = head or chunk[:8]
             size += len(chunk)
             quotes = quotes or b'"' in chunk
-            controls = (
-                controls
-                or len(chunk.translate(None, CONTROLS)) < len(chunk)
-                or any(mark in tail + chunk for mark in NOT_CHARACTERS)
-            )
-            lone_returns += chunk.count(b"\r") - chunk.count(b"\r\n")
+            controls = controls or len(chunk.translate(None, CONTROLS)) < len(chunk)
+            if b"\r" in chunk:
+                lone_returns += chunk.count(b"\r") - chunk.count(b"\r\n")
             lone_returns -= tail.endswith(b"\r") and chunk.startswith(b"\n")
-            tail = chunk[-2:]
-            if not chunk.isascii():
+            if not chunk.isascii() or not tail.isascii():
+                controls = controls or any(mark in tail + chunk for mark in NOT_CHARACTERS)
                 undefined_1252 = undefined_1252 or any(
                     byte in chunk for byte in b"\x81\x8d\x8f\x90\x9d"
                 )
                 beyond_ascii = beyond_ascii or not lenient.decode(chunk).isascii()
-            if is_utf8:
-                try:
-                    strict.decode(chunk)
-                except UnicodeDecodeError:
-                    is_utf8 = False
+                if is_utf8:
+                    try:
+                        strict.decode(chunk)
+                    except UnicodeDecodeError:
+                        is_utf8 = False
+            tail = chunk[-3:]
             last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
             since_newline = since_newline + len(chunk) if last < 0 else len(chunk) - last
             long_line = long_line or since_newline > MAX_LINE_BYTES

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import chain, count, repeat
+from itertools import count, repeat
 from operator import itemgetter
 from pathlib import Path
 
@@ -152,10 +152,18 @@ class Reading(abc.ABC):
         """How far into the file the reading is; ``None`` when that is not known."""
         return None
 
-    def _see(self, numbers: Sequence[int], keys: list[str], digests: list[str]) -> None:
-        self.seen.update(zip(keys, count(len(self._seen_numbers))))  # noqa: B905
+    def _see(self, numbers: Sequence[int], keys: list[str], digests: list[str]) -> bool:
+        """Take keys as seen; ``False``, and nothing is taken, when one of them was seen before."""
+        start = len(self._seen_numbers)
+        places = list(map(self.seen.setdefault, keys, count(start)))
+        if places != list(range(start, start + len(keys))):
+            for key, place, expected in zip(keys, places, count(start)):  # noqa: B905
+                if place == expected:
+                    del self.seen[key]
+            return False
         self._seen_numbers.extend(numbers)
         self._seen_digests += "".join(digests).encode()
+        return True
 
     def first(self, row_key: str) -> tuple[str, int]:
         """Hash and line number of the good row that was seen under a key."""
@@ -227,6 +235,12 @@ def _lines(block: str) -> list[str]:
     if not lines[-1]:
         lines.pop()
     return lines
+
+
+def _columns(texts: list[str], width: int) -> list[list[str]]:
+    """The cells of rows of ``width`` columns, column by column."""
+    cells = SEPARATOR.join(texts).split(SEPARATOR)
+    return [cells[at::width] for at in range(width)]
 
 
 def _separated(block: str, delimiter: str) -> str | None:
@@ -641,15 +655,9 @@ class CsvReading(Reading):
             ]
         if fresh and not self._are_readable(fresh):
             return None
-        distinct = set(keys)
-        if (
-            len(distinct) < len(keys)
-            or not self.seen.keys().isdisjoint(distinct)
-            or max(map(len, keys)) > MAX_KEY_CHARACTERS
-        ):
-            return None
         numbers = range(self._number + 1, self._number + 1 + len(texts))
-        self._see(numbers, keys, digests)
+        if max(map(len, keys)) > MAX_KEY_CHARACTERS or not self._see(numbers, keys, digests):
+            return None
         self._number += len(texts)
         self.rows_in += len(texts)
         self._filled |= filled
@@ -658,15 +666,14 @@ class CsvReading(Reading):
     def _rearrange(self, texts: list[str]) -> tuple[list[str], set[int]] | None:
         """Rows with their columns in the contract's order, and which columns outside it hold values;
         ``None`` when a row is to be deleted, or says something else that is not understood."""
-        cells = [text.split(SEPARATOR) for text in texts]
+        columns = _columns(texts, self.width)
         if self._operation_at is not None:
-            marks = set(map(itemgetter(self._operation_at), cells))
+            marks = set(columns[self._operation_at])
             if {self._operations.get(mark.strip().casefold()) for mark in marks} != {"U"}:
                 return None
-        filled = {at for at in self._unknown if any(map(str.strip, map(itemgetter(at), cells)))}
-        for row in cells:
-            row.append("")  # the value of a column that the file does not have
-        return list(map(SEPARATOR.join, map(self._pick, cells))), filled
+        filled = {at for at in self._unknown if any(map(str.strip, columns[at]))}
+        columns.append([""] * len(texts))  # the values of a column that the file does not have
+        return list(map(SEPARATOR.join, zip(*self._pick(columns), strict=True))), filled
 
     def _keys_of(self, texts: list[str]) -> list[str]:
         splits = self._key_splits
@@ -676,9 +683,9 @@ class CsvReading(Reading):
 
     def _are_readable(self, texts: list[str]) -> bool:
         """Whether every value is one that its type accepts and leaves as it is, and no key is blank."""
-        cells = [text.split(SEPARATOR) for text in texts]
+        columns = _columns(texts, len(self._columns))
         for group in self._groups:
-            strange = set(chain.from_iterable(map(group.pick, cells))) - group.known
+            strange = set().union(*(columns[at] for at, _ in group.columns)) - group.known
             for text in strange:
                 try:
                     if values.read(text, group.columns[0][1]) != text:
@@ -690,7 +697,7 @@ class CsvReading(Reading):
                 group.known.clear()
                 group.known.add("")
         for position in self._key_positions:
-            distinct = set(map(itemgetter(position), cells))
+            distinct = set(columns[position])
             together = "".join(distinct)
             if "" in distinct and position in self._required:
                 return False
@@ -780,10 +787,9 @@ class CsvReading(Reading):
             self._reject(number, key, self._names[at], cells[at], "row_too_long", reason, row_text)
             return None
         digest = DELETED if operation == "D" else row_hash(text)
-        if key in self.seen:
+        if not self._see([number], [key], [digest.ljust(HASH_CHARACTERS)]):
             self._reject_duplicate(number, key, digest, row_text)
             return None
-        self._see([number], [key], [digest.ljust(HASH_CHARACTERS)])
         return number, key, digest, text
 
     def _odd_cell(self, cells: list[str]) -> tuple[str, str | None, str | None, str]:
