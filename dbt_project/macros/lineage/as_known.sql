@@ -6,8 +6,14 @@
     versions        'current' = the version in force at known_seq
                     'all'     = every version up to known_seq; one that ended later is still open
 
-    A census run sees its own authority only, and what is said about England. #}
+    A census run sees its own authority only, and what is said about England; its hist models hold no version but those
+    in force. #}
 {% macro as_known(relation, from_column='known_from_seq', to_column='known_to_seq', versions='current') %}
+{% if execute and is_census() and versions == 'all' %}
+    {{ exceptions.raise_compiler_error(
+        model.name ~ " asks for all versions, but a census build keeps only those in force at its known time. "
+        ~ "Leave the model out of the census selector (selectors.yml).") }}
+{% endif %}
 (
     select *
     from {{ relation }}

@@ -2,9 +2,33 @@
 
     Raw keeps only rows that changed, so a version lasts until the next row of its key. Operations: U says what is so,
     D says it is so no longer, S repeats the last good values because the newest row could not be read. The values of an
-    S row are as old as the U row before it, which is what version_as_at tells. #}
+    S row are as old as the U row before it, which is what version_as_at tells.
+
+    A census build keeps of its own authority the versions in force at its known_seq, and keeps them as a table: whatever
+    reads them is planned with statistics, which a raw table that was filled a moment ago has not got. #}
 {% macro history_of(feed) %}
 with changes as (
+    {% if is_census() %}
+    select
+        changed.*,
+        cast(null as bigint) as next_seq,
+        newest.version_seq
+    from {{ source('raw', feed) }} as changed
+    inner join (
+        select
+            la_code,
+            row_key,
+            max(delivery_seq) as delivery_seq,
+            max(case when operation <> 'S' then delivery_seq end) as version_seq
+        from {{ source('raw', feed) }}
+        where delivery_seq <= {{ known_seq() }} and {{ la_filter() }}
+        group by la_code, row_key
+    ) as newest
+        on newest.la_code = changed.la_code
+        and newest.row_key = changed.row_key
+        and newest.delivery_seq = changed.delivery_seq
+    where changed.operation <> 'D'
+    {% else %}
     select
         changed.*,
         lead(delivery_seq) over key_in_order as next_seq,
@@ -14,6 +38,7 @@ with changes as (
         ) as version_seq
     from {{ source('raw', feed) }} as changed
     window key_in_order as (partition by la_code, row_key order by delivery_seq)
+    {% endif %}
 )
 
 select

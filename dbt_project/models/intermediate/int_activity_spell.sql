@@ -29,7 +29,7 @@ judged as (
         coalesce(code.is_in_rate_denominator, true) as is_in_rate_denominator,
         {{ lapses_on('rule', 'activity.recorded_due_to_lapse_on', 'activity.verified_on', 'activity.review_on',
                      'activity.predicted_end_on', 'activity.start_on') }} as lapses_on,
-        {{ policy('lapse_basis', 'coalesce(activity.verified_on, activity.start_on)', 'text') }} as lapse_basis
+        lapse_basis.value as lapse_basis
     from activity
     left join {{ ref('activity_codes') }} as code
         on code.activity_code = activity.activity_code
@@ -37,6 +37,10 @@ judged as (
     left join {{ ref('currency_rules') }} as rule
         on rule.activity_code = activity.activity_code
         and {{ valid_on('rule', 'coalesce(activity.verified_on, activity.start_on)') }}
+    -- Joined, as a subquery would be asked anew for each of some hundred thousand activities.
+    left join {{ ref('policy') }} as lapse_basis
+        on lapse_basis.policy_id = 'lapse_basis'
+        and {{ valid_on('lapse_basis', 'coalesce(activity.verified_on, activity.start_on)') }}
 )
 
 select

@@ -10,10 +10,20 @@ with segment as (
         segment.ends_before,
         segment.activity_spell_id,
         segment.status_bucket,
-        point.period_end
+        cast(tolerance.value as integer) as gap_tolerance_days
     from {{ ref('int_status_segment') }} as segment
     inner join {{ ref('int_reporting_point') }} as point
         on point.la_code = segment.la_code and segment.starts_on <= point.period_end
+    left join {{ ref('policy') }} as tolerance
+        on tolerance.policy_id = 'neet_gap_tolerance_days' and {{ valid_on('tolerance', 'point.period_end') }}
+    -- Six people in seven were never NEET.
+    where exists (
+        select 1
+        from {{ ref('int_status_segment') }} as neet
+        where neet.la_code = segment.la_code
+            and neet.person_id = segment.person_id
+            and neet.status_bucket = 'NEET'
+    )
 ),
 
 marked as (
@@ -40,7 +50,7 @@ run as (
             when min(status_bucket) <> 'EET' then 1
             when count(*) > count(ends_before) then 1
             when {{ days_between('min(starts_on)', 'max(ends_before)') }}
-                > {{ policy('neet_gap_tolerance_days', 'min(period_end)') }} then 1
+                > min(gap_tolerance_days) then 1
             else 0
         end as is_break
     from in_run
