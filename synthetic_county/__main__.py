@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from synthetic_county.defects import KINDS
+from synthetic_county.england import Authority, authorities, generate_england
 from synthetic_county.generate import TRUTH_MONTHS, Config, Summary, generate
+from synthetic_county.parameters import named_sets
 
+_USUAL_PEOPLE = 500
 _EPILOG = """
 Example: 500 people, extracts from September, census points December to March, the usual faults of a winter:
 
@@ -30,12 +34,8 @@ def _list_defects(context: click.Context, _: click.Parameter, value: bool) -> No
 
 
 @click.command(epilog=_EPILOG)
-@click.option(
-    "--people",
-    default=500,
-    show_default=True,
-    help="Young people in the return at any one time, about.",
-)
+@click.option("--people", type=int,
+              help="Young people in the return at any one time, about.  [default: 500; with --england as published]")  # fmt: skip
 @click.option(
     "--seed",
     default=1,
@@ -66,25 +66,69 @@ def _list_defects(context: click.Context, _: click.Parameter, value: bool) -> No
               help="Every defect that can be planted, the stage and check that must find it, and leave.")  # fmt: skip
 @click.option("--parameters", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Another parameter file; start from a copy of synthetic_county/parameters.yml.")  # fmt: skip
+@click.option("--like", type=click.Choice(named_sets()),
+              help="A parameter set by name; kent-2022 shows Kent's published figures, the others none.")  # fmt: skip
+@click.option("--england", is_flag=True,
+              help="Every authority of England, each in a folder of --out named by its code, one after the other.")  # fmt: skip
+@click.option("--authorities", "how_many", type=click.IntRange(min=1), metavar="N",
+              help="With --england: the first N authorities alone.")  # fmt: skip
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Processes at a time.  [default: one a processor]",
+)
 @click.option("--truth", "truth_months", type=click.Choice(TRUTH_MONTHS), default="all", show_default=True,
               help="Month ends the truth covers at each point: all up to it, its own, or none.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote to --out.")
-def main(**options) -> None:
+def main(
+    people: int | None,
+    like: str | None,
+    parameters: Path | None,
+    england: bool,
+    how_many: int | None,
+    processes: int | None,
+    **options,
+) -> None:
     """Write the exports of a county whose young people never lived, and the truth about them.
 
     It simulates what people do, then what the authority learns of it and when, then what its system (Core+) would have
     exported on each date: a snapshot at each month's end, a corrections delta before the census run, a delta in
     mid-month.
     """
+    if like and parameters:
+        raise click.UsageError("--like and --parameters exclude each other: a file is a whole set.")
     shown = _Progress() if sys.stderr.isatty() else None
     try:
-        summary = generate(Config(**options), shown)
+        config = Config(people=people or _USUAL_PEOPLE, parameters=like or parameters, **options)
+        if england:
+            _england(config, people, how_many, processes)
+            return
+        summary = generate(config, shown, processes)
     except (ValueError, FileExistsError) as error:
         raise click.ClickException(str(error)) from error
     finally:
         if shown:
             shown.close()
     _show(summary)
+
+
+def _england(
+    config: Config, people: int | None, how_many: int | None, processes: int | None
+) -> None:
+    chosen = authorities()[:how_many]
+    if people:
+        chosen = [replace(one, people=people) for one in chosen]
+    done = 0
+
+    def say(one: Authority, summary: Summary) -> None:
+        nonlocal done
+        done += 1
+        click.echo(
+            f"{done:>3} of {len(chosen)}  {one.la_code} {one.name}: {summary.people} records, {summary.seconds:.1f} s"
+        )
+
+    peak = generate_england(config, chosen, say, processes)
+    click.echo(f"Peak memory of all processes together: at most {peak / 2**20:.0f} MB")
 
 
 class _Progress:
@@ -119,6 +163,8 @@ def _show(summary: Summary) -> None:
         click.echo(f"  {feed:32} {rows:>9} rows")
     if not summary.measures:
         return
+    if summary.about:
+        click.echo(summary.about)
     click.echo("Truth, ages 16 and 17:")
     click.echo("  point    cohort   NEET   NEET %  not known %  participating %")
     for point, counts in summary.measures.items():

@@ -63,7 +63,7 @@ def make_block(config: Config, block: int, blocks: int, say: Progress) -> Part:
     changes_of = simulation.run(say)
     calibration = Calibration(tables, config.la_code, known_on)
     dice = Dice.of(config.seed, config.la_code, "calibration", block)
-    exchanged = calibration.meet(changes_of, simulation.live, dice)
+    exchanged = calibration.meet(simulation.people, changes_of, simulation.live, dice)
     changes = [change for one in changes_of for change in one]
     changes.sort(key=attrgetter("keyed_on"))
     del changes_of

@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 from synthetic_county.core_plus import Change
 from synthetic_county.dates import month_end
 from synthetic_county.parameters import Dice, Tables
+from synthetic_county.people import Person
 from synthetic_county.truth import EVERYWHERE, Standing, Truth, measures_of
 
 _NEAR_ENOUGH = 0.02
 _DRAWS_PER_PERSON = 2
+_MEASURED_YEARS = (12, 13)
 
 
 class Target(NamedTuple):
@@ -86,6 +88,7 @@ class Calibration:
 
     def meet(
         self,
+        people: list[Person],
         changes_of: list[list[Change]],
         live_again: Callable[[int, int], list[Change]],
         dice: Dice,
@@ -93,14 +96,18 @@ class Calibration:
         """Let people live again until every target is met as nearly as whole people allow.
 
         Args:
-            changes_of: the changes of each person.
+            people, changes_of: everybody, and the changes of each.
             live_again: makes the ``attempt``-th life of the person at a position, and returns its changes.
         Returns:
             how many lives were exchanged.
         """
         if not self.targets:
             return 0
-        shares = [self.share(changes) for changes in changes_of]
+        nothing = ((0, 0),) * len(self.targets)
+        shares = [
+            self.share(changes) if self._may_count(person) else nothing
+            for person, changes in zip(people, changes_of, strict=True)
+        ]
         attempts: dict[int, int] = {}
         sums = [
             [sum(part) for part in zip(*column, strict=True)]
@@ -129,6 +136,11 @@ class Calibration:
         for position in attempts:
             changes_of[position] = live_again(position, chosen.get(position, 0))
         return len(chosen)
+
+    def _may_count(self, person: Person) -> bool:
+        return any(
+            person.year_group(month_end(point)) in _MEASURED_YEARS for point in self.known_on
+        )
 
     @staticmethod
     def _candidate(shares: list[Share], target: int, too_many: bool, dice: Dice) -> int | None:
