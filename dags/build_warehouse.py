@@ -1,7 +1,8 @@
 """
 ### Build the marts and publish them
 
-Set off by `ingest` whenever something was accepted, or decided, that readers have not seen. The first task fixes what the
+Set off by `ingest` whenever something was accepted, or decided, that readers have not seen, and by `monthly_return` when
+a return is sealed. The first task fixes what the
 build sees (`known_seq`) once; the others go on with it, one a layer; the last shows all marts at once. Until then readers
 see the former build, whole. When everything is published already, all tasks are skipped.
 

@@ -14,6 +14,8 @@ up in order. **Partition key**: the census point, `YYYY-MM`. Green means a seale
 | `sign_off` | asks a person: approve or reject | nobody answered in three weeks, or these figures were refused before | clear the task to ask again |
 | `conclude` | seals, or records the refusal | **refused**, or the point before is neither sealed nor recorded as not sent | the log says which and what comes first |
 
+A sealed return sets off `build_warehouse`: what was submitted stands in the published marts minutes later.
+
 Run a point: `./neet census 2021-12`, or trigger with a partition key, or a backfill over partition dates (the first of
 each month). Sign it: the *Required Actions* page, or `./neet census 2021-12 --sign --by "NAME"`. An earlier known time:
 trigger with `{"known_at": "2022-01-13T07:00:00+00:00"}` or `{"known_seq": 41}`.
@@ -26,6 +28,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from neet.settings import Settings
+from operators.assets import ACCEPTED_DELIVERIES
 from operators.census import (
     BuildCensusOperator,
     CheckReturnOperator,
@@ -116,6 +119,7 @@ with DAG(
         run=resolve.output,
         candidate=prepare.output,
         answer=sign_off.output,
+        outlets=[ACCEPTED_DELIVERIES],
         doc_md="Seals the package, or records the refusal and ends red: there is no package then.",
     )
     resolve >> build_census >> check >> decide >> prepare >> sign_off >> conclude

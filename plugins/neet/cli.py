@@ -469,18 +469,31 @@ def verify(output: Output, directory: Path) -> None:
 
 
 @main.command()
-@click.option("--people", default=500, show_default=True, help="Size of the synthetic county.")
+@click.option(
+    "--people",
+    default=52_000,
+    show_default=True,
+    help="Size of the synthetic county: young people in the return.",
+)
 @click.option("--seed", default=2022, show_default=True)
+@click.option(
+    "--like",
+    default="kent-2022",
+    show_default=True,
+    help="Which authority's figures the county is set to: a name in synthetic_county/like/.",
+)
 @click.option("--from", "first", default="2021-12", show_default=True, help="First census point.")
 @click.option("--to", "last", default="2022-03", show_default=True, help="Last census point.")
 @pass_output
-def demo(output: Output, people: int, seed: int, first: str, last: str) -> None:
-    """A synthetic county through Airflow: four months of files, gates, sign-offs and sealed returns."""
+def demo(output: Output, people: int, seed: int, like: str, first: str, last: str) -> None:
+    """A synthetic county of Kent's size through Airflow: four months of files, gates, sign-offs and sealed returns."""
     from neet.services import demo as the_demo
+    from neet.services.airflow_api import AirflowError
+    from neet.services.census_run import CensusError
 
     try:
-        ended = the_demo.run(_stack(output), output, people, seed, first, last)
-    except the_demo.DemoError as error:
+        ended = the_demo.run(_stack(output), output, people, seed, like, first, last)
+    except (the_demo.DemoError, CensusError, AirflowError) as error:
         output.fail(str(error))
     output.result(ended)
 

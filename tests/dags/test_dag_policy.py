@@ -97,10 +97,11 @@ def test_every_dag_survives_serialisation(bag):
         assert set(again.task_dict) == {task.task_id for task in dag.tasks}
 
 
-def test_the_builder_waits_for_the_asset_of_ingest(bag):
+def test_the_builder_waits_for_deliveries_and_for_sealed_returns(bag):
     (asset,) = bag.dags["ingest"].get_task("announce").outlets
     assert asset.name == "accepted_deliveries"
     assert bag.dags["build_warehouse"].timetable.asset_condition.name == asset.name
+    assert bag.dags["monthly_return"].get_task("conclude").outlets == [asset]
 
 
 def test_nothing_is_imported_from_the_dags_and_they_hold_no_logic():

@@ -154,7 +154,9 @@ def test_warehouse_equals_truth(installation, tmp_path, seed):
     assert sealed["outcome"] == "sealed"
     assert compare(installation, "census_886_2021_12.fct_cohort_month", out, FIRST) > PEOPLE / 2
     deliver_point(installation, out, schedule, SECOND)
-    demo.finish_live_build(census_run.client(installation.stack), lambda _: None)
+    demo.finish_live_build(
+        installation.stack, census_run.client(installation.stack), lambda _: None
+    )
     compare(installation, "published_internal.fct_cohort_month", out, SECOND)
 
 

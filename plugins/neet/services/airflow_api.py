@@ -56,6 +56,10 @@ class AirflowApi:
             raise
         return not dag["is_paused"] and not dag["is_stale"]
 
+    def pause(self, dag_id: str, is_paused: bool) -> None:
+        """Stop a DAG from starting runs of its own, or let it again; what waits meanwhile is kept."""
+        self._request("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": is_paused})
+
     def import_errors(self) -> list[str]:
         """File and last line of the trace of every DAG file that would not load."""
         errors = self._request("GET", "/api/v2/importErrors")["import_errors"]

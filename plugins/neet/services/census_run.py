@@ -94,6 +94,7 @@ def take(
     known: dict[str, Any],
     say: Callable[[str], None],
     backfill: bool = False,
+    on_resolved: Callable[[], None] | None = None,
 ) -> Ended:
     """Bring a census point as far as it will go.
 
@@ -104,6 +105,7 @@ def take(
         by: on whose behalf the answer is given; Airflow records its own account beside it.
         known: ``known_seq`` and ``known_at`` of the run, either or both ``None``.
         backfill: start the run as a backfill of the point instead of a manual one.
+        on_resolved: called once, when the run has fixed what it sees: what is delivered from then on is not in it.
     Raises:
         NoSuchPoint, CensusError, AirflowError, StackError
     """
@@ -126,7 +128,7 @@ def take(
         run_id = _wait_for_backfilled(api, point, before)
     else:
         run_id = api.trigger(DAG, conf, partition_key=point)
-    return _follow(stack, api, point, run_id, answer, by, reason, say)
+    return _follow(stack, api, point, run_id, answer, by, reason, say, on_resolved)
 
 
 def _unfinished(api: AirflowApi, point: str) -> str | None:
@@ -157,6 +159,7 @@ def _follow(
     by: str | None,
     reason: str,
     say: Callable[[str], None],
+    on_resolved: Callable[[], None] | None,
 ) -> Ended:
     seen: dict[str, str] = {}
     while True:
@@ -168,6 +171,8 @@ def _follow(
                 if state in ("success", "failed", "skipped", "up_for_retry"):
                     seconds = f" {task['duration']:.0f} s" if task["duration"] else ""
                     say(f"  {point} {task['task_id']}: {state}{seconds}")
+                if on_resolved and (task["task_id"], state) == ("resolve", "success"):
+                    on_resolved()
         if run["state"] in ENDED:
             return _ended(stack, api, point, run_id, run["state"])
         # An answer that Airflow loses is asked for again: whatever is open is answered until the run ends.

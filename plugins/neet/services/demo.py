@@ -7,14 +7,19 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neet import calendar
+from neet import calendar, live
+from neet.comparison import comparison, words
 from neet.database import connect
+from neet.progress import Progress
 from neet.services import census_run
 from neet.services.airflow_api import AirflowApi
 from neet.services.stack import Stack
+from neet.settings import Settings
 
 if TYPE_CHECKING:
     from neet.cli import Output
@@ -23,8 +28,20 @@ SIGNER = "Demonstration MI officer"
 INGEST, BUILD = "ingest", "build_warehouse"
 SCHEDULED = ("backfill", "scheduled", "asset_triggered")
 
+HONESTLY = (
+    "What this county is: people who never lived, from a generator whose rates were set to those published for Kent in "
+    "2021-22 (calibrated by construction). What it is not: Kent. That the figures agree shows that the warehouse counts "
+    "what is there; it is no evidence about any real young person, school or month."
+)
+
 SEALED = """
-select census_point from ledger.submission where la_code = %(la)s and outcome = 'sealed'
+select distinct census_point from ledger.submission where la_code = %(la)s and outcome = 'sealed'
+order by census_point
+"""
+
+# A demonstration that was stopped and goes on may hold files of later points already: those are not seen.
+BEFORE = """
+select min(delivery_seq) - 1 from control.delivery where file_name = any(%(files)s) and delivery_seq is not null
 """
 
 MEASURES = """
@@ -65,12 +82,12 @@ class DemoError(RuntimeError):
 
 
 def run(
-    stack: Stack, output: Output, people: int, seed: int, first: str, last: str
+    stack: Stack, output: Output, people: int, seed: int, like: str, first: str, last: str
 ) -> dict[str, Any]:
     """Run the demonstration, or, when it ran before, show its figures again.
 
     Args:
-        people: size of the county; ``first`` and ``last``: census points, ``YYYY-MM``.
+        people: size of the county; ``like``: the parameter set it follows; ``first`` and ``last``: census points, ``YYYY-MM``.
     Returns:
         measures, findings and packages, as plain data.
     Raises:
@@ -83,31 +100,41 @@ def run(
 
     stack.say = say
     settings = stack.settings
-    stack.up()
-    county = _county(stack, people, seed, first, last, say)
+    stack.database_up()
+    with ThreadPoolExecutor(1) as beside:
+        starting = beside.submit(stack.up)  # Airflow starts while the county is made
+        county = _county(stack, people, seed, like, first, last, say)
+        starting.result()
     schedule = list(csv.DictReader((county / "schedule.csv").open(encoding="utf-8")))
     api = census_run.client(stack)
     for dag in (INGEST, BUILD, census_run.DAG):
         census_run.wait_for_dag(api, dag)
-    points = calendar.census_points(settings.la_code, first, last)
+    points = [p.census_point for p in calendar.census_points(settings.la_code, first, last)]
     sealed = _column(stack, SEALED)
-    for point in points:
-        if point.census_point in sealed:
-            say(f"{point.census_point} is sealed already")
-            continue
-        _take_point(stack, api, county, schedule, point, say)
-    finish_live_build(api, say)
-    _assert_scheduled(api, [point.census_point for point in points])
+    for point in sealed:
+        say(f"{point} is sealed already")
+    unsealed = [point for point in points if point not in sealed]
+    # Every accepted delivery sets off a build of the live marts. Four months in as many minutes need but the last,
+    # which the last sealed return sets off.
+    api.pause(BUILD, True)
+    try:
+        _take_points(stack, api, county, schedule, unsealed, say)
+    finally:
+        api.pause(BUILD, False)
+    finish_live_build(stack, api, say)
+    _assert_scheduled(api, points)
     return _show(stack, output, say)
 
 
-def _column(stack: Stack, query: str) -> list:
+def _column(stack: Stack, query: str, **values: Any) -> list:
     with connect(stack.settings.dsn("auditor")) as connection:
-        rows = connection.execute(query, {"la": stack.settings.la_code}).fetchall()
+        rows = connection.execute(query, {"la": stack.settings.la_code} | values).fetchall()
     return [row[0] for row in rows]
 
 
-def _county(stack: Stack, people: int, seed: int, first: str, last: str, say: Callable) -> Path:
+def _county(
+    stack: Stack, people: int, seed: int, like: str, first: str, last: str, say: Callable
+) -> Path:
     """Generate the county, unless this very one was generated before.
 
     Raises:
@@ -116,7 +143,7 @@ def _county(stack: Stack, people: int, seed: int, first: str, last: str, say: Ca
     from synthetic_county import Config, generate
 
     settings = stack.settings
-    wanted = {"people": people, "seed": seed, "first": first, "last": last}
+    wanted = {"people": people, "seed": seed, "like": like, "first": first, "last": last}
     stamp = settings.home / "demo" / "county.json"
     county = settings.home / "demo" / "county"
     if stamp.exists():
@@ -133,23 +160,22 @@ def _county(stack: Stack, people: int, seed: int, first: str, last: str, say: Ca
                 "This warehouse holds deliveries that are not the demonstration's; synthetic people must never "
                 "mix with real ones. Set NEET_HOME to another folder."
             )
-    say(f"Generating a synthetic county of {people} people, seed {seed}")
+    say(f"Generating a synthetic county of {people} people, seed {seed}, like {like}")
     shutil.rmtree(county, ignore_errors=True)
-    generate(
-        Config(
-            people=people,
-            seed=seed,
-            first_month=calendar.academic_year_of(
-                calendar.census_point(settings.la_code, first).period_end
-            ).starts_on.strftime("%Y-%m"),
-            last_month=last,
-            first_point=first,
-            la_code=settings.la_code,
-            defects="demo",
-            truth_months="own",
-            out=county,
-        )
+    config = Config(
+        people=people,
+        seed=seed,
+        first_month=first,
+        last_month=last,
+        first_point=first,
+        la_code=settings.la_code,
+        defects="demo",
+        parameters=like,
+        truth_months="none",
+        out=county,
     )
+    with Progress(settings, "synthetic county", say) as progress:
+        generate(config, lambda stage, done, all_: progress.at(stage, done, done / all_, "done"))
     stamp.write_text(json.dumps(wanted))
     return county
 
@@ -172,40 +198,75 @@ def put_scorecards(stack: Stack) -> None:
         shutil.copyfile(file, folder / file.name)
 
 
-def _take_point(
+def _take_points(
     stack: Stack,
     api: AirflowApi,
     county: Path,
     schedule: list[dict],
-    point: calendar.CensusPoint,
+    points: list[str],
     say: Callable,
 ) -> None:
-    name = point.census_point
-    rows = [row for row in schedule if row["census_point"] == name]
-    first = [row for row in rows if row["after_block"] == "N"]
-    second = [row for row in rows if row["after_block"] == "Y"]
-    say(f"{name}: {len(first)} files arrive")
+    """Take the points in order; the files of the next arrive as soon as a run has fixed what it sees."""
     if not _column(stack, "select 1 from control.delivery where feed = 'dfe_la_scorecard' limit 1"):
         put_scorecards(stack)
-    put_files(stack, county, first)
-    ingest_day(api, max(row["deliver_on"] for row in first), say)
-    ended = _census(stack, name, say)
-    if ended.outcome == "blocked" and second:
-        say(
-            f"{name}: the gate blocks the return, as planned. Core+ is corrected: {len(second)} files arrive"
-        )
-        put_files(stack, county, second)
-        ingest_day(api, max(row["deliver_on"] for row in second), say)
-        ended = _census(stack, name, say)
-    if ended.outcome != "sealed":
-        raise DemoError("\n".join([f"{name} ended as {ended.outcome}, not sealed:", *ended.lines]))
+
+    def deliver(point: str, after_block: str) -> None:
+        rows = _files_of(schedule, point, after_block)
+        say(f"{point}: {len(rows)} files arrive")
+        put_files(stack, county, rows)
+        ingest_day(api, max(row["deliver_on"] for row in rows), say)
+
+    with ThreadPoolExecutor(1) as beside:
+        arrival: Future | None = None
+        for point, following in zip_longest(points, points[1:]):
+            if arrival:
+                arrival.result()
+            else:
+                deliver(point, "N")
+            arrival = None
+
+            def next_arrives(following: str | None = following) -> None:
+                nonlocal arrival
+                if following and arrival is None:
+                    arrival = beside.submit(deliver, following, "N")
+
+            if not following:
+                api.pause(BUILD, False)
+            is_planned_to_block = bool(_files_of(schedule, point, "Y"))
+            ended = _census(
+                stack, schedule, point, say, None if is_planned_to_block else next_arrives
+            )
+            if ended.outcome == "blocked" and is_planned_to_block:
+                say(f"{point}: the gate blocks the return, as planned. Core+ is corrected")
+                deliver(point, "Y")
+                ended = _census(stack, schedule, point, say, next_arrives)
+            if ended.outcome != "sealed":
+                raise DemoError(
+                    "\n".join([f"{point} ended as {ended.outcome}, not sealed:", *ended.lines])
+                )
 
 
-def _census(stack: Stack, point: str, say: Callable) -> census_run.Ended:
-    known = {"known_seq": None, "known_at": None}
+def _files_of(schedule: list[dict], point: str, after_block: str) -> list[dict]:
+    return [
+        row
+        for row in schedule
+        if row["census_point"] == point and row["after_block"] == after_block
+    ]
+
+
+def _census(
+    stack: Stack,
+    schedule: list[dict],
+    point: str,
+    say: Callable,
+    on_resolved: Callable[[], None] | None,
+) -> census_run.Ended:
+    later = [row["file"] for row in schedule if row["census_point"] > point]
+    known = {"known_seq": _column(stack, BEFORE, files=later)[0], "known_at": None}
     ended = census_run.take(
-        stack, point, "sign", SIGNER, "demonstration: read and agreed", known, say, backfill=True
-    )
+        stack, point, "sign", SIGNER, "demonstration: read and agreed", known, say, backfill=True,
+        on_resolved=on_resolved,
+    )  # fmt: skip
     for line in ended.lines:
         for part in line.splitlines():
             say(f"  {part}")
@@ -229,18 +290,25 @@ def ingest_day(api: AirflowApi, day: str, say: Callable) -> None:
     raise DemoError(f"ingest of {day} did not end within three minutes.")
 
 
-def finish_live_build(api: AirflowApi, say: Callable) -> None:
-    """Wait until the builds that the accepted deliveries set off have ended."""
-    quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < 3:
-        busy = api.runs(BUILD, state="running") + api.runs(BUILD, state="queued")
-        if busy:
-            quiet_since = time.monotonic()
-        time.sleep(census_run.POLL_SECONDS)
-    newest = api.runs(BUILD, limit=1)
-    if not newest or newest[0]["state"] != "success":
-        raise DemoError("build_warehouse has not succeeded: see its newest run in Airflow.")
-    say("The live marts are built and published")
+def finish_live_build(stack: Stack, api: AirflowApi, say: Callable) -> None:
+    """Wait until the builds that deliveries and sealed returns set off have ended; set one off if the marts are behind.
+
+    Raises:
+        DemoError: the marts are still behind.
+    """
+    for is_last in (False, True):
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < 3:
+            if api.runs(BUILD, state="running") or api.runs(BUILD, state="queued"):
+                quiet_since = time.monotonic()
+            time.sleep(census_run.POLL_SECONDS)
+        if not live.state(stack.settings, stack.settings.dsn("auditor")).is_behind:
+            say("The live marts are built and published")
+            return
+        if not is_last:
+            say("Building the live marts")
+            api.trigger(BUILD, {})
+    raise DemoError("build_warehouse has not succeeded: see its newest run in Airflow.")
 
 
 def _assert_scheduled(api: AirflowApi, points: list[str]) -> None:
@@ -299,6 +367,25 @@ def _show_findings(output: Output, found: list[dict]) -> None:
     )
 
 
+def _show_comparison(settings: Settings, output: Output, last_point: str) -> list[dict[str, Any]]:
+    """The measures as submitted beside those that the department published for the real authority."""
+    la = settings.la_code
+    year = calendar.academic_year_of(calendar.census_point(la, last_point).period_end).ends_on.year
+    rows = [row for row in comparison(settings, la, year) if row["our_percent"] is not None]
+    output.table(
+        f"As submitted, beside what the department published for the real authority {la} in {year}",
+        ["measure", "", "ours %", "DfE %", "difference, points", "England %", "region %", "neighbours %", "target %", "RAG"],
+        [
+            (row["kpi_id"], row["name"], row["our_percent"], words(row), row["difference_points"], row["england_percent"],
+             row["region_percent"], row["neighbours_percent"], row["target_percent"], row["rag"])
+            for row in rows
+        ],
+    )  # fmt: skip
+    if not output.as_json:
+        output.console.print(HONESTLY, markup=False)
+    return rows
+
+
 def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
     settings = stack.settings
     with connect(settings.dsn("auditor")) as connection:
@@ -332,6 +419,7 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
         ],
     )  # fmt: skip
     _show_findings(output, found)
+    beside = _show_comparison(settings, output, packages[-1]["census_point"])
     output.table(
         "Sealed packages",
         ["point", "signed by", "payload sha256", "folder"],
@@ -355,4 +443,4 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
         ):
             output.console.print(line, markup=False)
     say("Done")
-    return {"measures": measures, "found": found, "packages": packages}
+    return {"measures": measures, "comparison": beside, "found": found, "packages": packages}
