@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import psycopg
-from alembic import command
-from alembic.config import Config
 from psycopg import sql
 
 from neet.settings import PROJECT_ROOT, ROLES
@@ -88,6 +86,9 @@ def create_login_database(admin_dsn: str, name: str, role: str, password: str) -
 def migrate(owner_dsn: str) -> None:
     """Bring the tables that dbt does not own to the newest revision (Alembic, ``migrations/``),
     then create the raw table of every feed contract that has none yet."""
+    from alembic import command  # a third of a second that those who only connect need not wait for
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(PROJECT_ROOT / "migrations"))
     config.attributes["dsn"] = owner_dsn

@@ -52,7 +52,7 @@ FRAME = (
 )  # fmt: skip
 KEYS_AT_ONCE = 20_000
 LOCK_MINUTES = 15
-PREPARED_CHARACTERS = 16 << 20
+PREPARED_CHARACTERS = 4 << 20
 # Below this size the keys of a delta are looked up one by one; above, all that is known is read.
 SMALL_DELTA_BYTES = 4 << 20
 
@@ -445,6 +445,7 @@ class _Load:
         self.open_count = 0
         self.deleted: list[tuple[str, int]] = []
         self._changes: deque[Rows] = deque()
+        self._waiting = 0  # characters of all changes found so far
         self._reads_as_ever = reads_as_ever
         self._is_exhausted = self._is_begun = False
         self._looks_up = landed.mode != "snapshot" and landed.bytes < SMALL_DELTA_BYTES
@@ -478,11 +479,8 @@ class _Load:
         """Read and compare until enough was found to write. Writes nothing."""
         with self._teaching():
             self._begin()
-            while not self._is_exhausted and self._waiting() < PREPARED_CHARACTERS:
+            while not self._is_exhausted and self._waiting < PREPARED_CHARACTERS:
                 self._advance()
-
-    def _waiting(self) -> int:
-        return sum(sum(map(len, rows.texts)) for rows in self._changes)
 
     def is_outdated(self) -> bool:
         """Whether a delivery of the feed was accepted after the comparison began."""
@@ -661,6 +659,7 @@ class _Load:
         self.unchanged += len(rows) - len(changed)
         self.loaded += len(changed)
         self._changes.append(changed)
+        self._waiting += sum(map(len, changed.texts))
 
     def _without_deletions(self, rows: Rows, before: dict[str, str | None]) -> Rows:
         kept = Rows()

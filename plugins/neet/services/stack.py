@@ -24,9 +24,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import httpx
 import psycopg
-from cryptography.fernet import Fernet
 from supervisor.xmlrpc import SupervisorTransport
 
 from neet import database
@@ -85,6 +83,8 @@ class Stack:
         """
         if self._installation_file.exists():
             return json.loads(self._installation_file.read_text())
+        from cryptography.fernet import Fernet
+
         made = {
             "postgres_port": postgres.free_port(),
             "api_port": postgres.free_port(preferred=8080),
@@ -110,6 +110,14 @@ class Stack:
             installation["postgres_port"],
             installation["postgres_password"],
         )
+
+    @property
+    def airflow_dsn(self) -> str | None:
+        """Connection string of Airflow's metadata; ``None`` before anything was set up."""
+        if not self._installation_file.exists():
+            return None
+        password = self.installation()["airflow_database_password"]
+        return self.server.role_dsn("neet_airflow", password, "airflow")
 
     @property
     def api_url(self) -> str:
@@ -410,6 +418,8 @@ class Stack:
 
         Empty while Supervisor does not say that the API server runs: what answers on its port is then another's.
         """
+        import httpx
+
         if self.states().get("api-server") != "RUNNING":
             return {}
         try:
