@@ -140,17 +140,21 @@ def down(output: Output) -> None:
 @main.command()
 @pass_output
 def status(output: Output) -> None:
-    """Services, crashes, the last deliveries, late feeds and how each gate stands."""
+    """Services, what runs now, the last deliveries, late feeds, how each gate stands, and what to do next.
+
+    Exit status: 0 every service runs and the warehouse answers, 1 something is down or does not answer (the last
+    lines say what, and what to type). Held deliveries and blocked gates are no failure of the installation.
+    """
     from neet import report
 
     settings = Settings.load()
     stack = _stack(output)
     states = stack.states()
-    found = report.status(settings, states, stack.crashes())
+    found = report.status(settings, states, stack.crashes(), airflow_dsn=stack.airflow_dsn)
     output.result(found)
     report.print_status(output, found, stack.api_url if states else None)
-    running = [name for name, state in states.items() if state == "RUNNING"]
-    sys.exit(DONE if len(running) == len(states) and states else FAILED)
+    is_up = bool(states) and set(states.values()) == {"RUNNING"}
+    sys.exit(DONE if is_up and "database" not in found and "airflow" not in found else FAILED)
 
 
 @main.command()
@@ -163,7 +167,7 @@ def deliver(output: Output, feed: str, file: Path) -> None:
 
     settings = Settings.load()
     try:
-        result = landing.receive(settings, settings.dsn("loader"), feed, file)
+        result = landing.receive(settings, settings.dsn("loader"), feed, file, say=output.say)
     except landing.UnknownFeed as error:
         output.fail(str(error), 2)
     output.result(dataclasses.asdict(result), *_delivery_lines(result))

@@ -1,15 +1,20 @@
-"""What runs, what arrived, what is late and how the gates stand: the facts behind ``neet status``."""
+"""What runs, what arrived, what is late, how the gates stand and what to do next: behind ``neet status``.
+
+It answers in a second at any size: a few small queries, and nothing heavy is imported.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import yaml
+from psycopg.rows import dict_row
 
-from neet import calendar
-from neet.database import connect
+from neet import calendar, progress
 from neet.settings import NotSetUp, Settings
 
 if TYPE_CHECKING:
@@ -47,6 +52,40 @@ where decided.newest = 1
 order by decided.census_point
 """
 
+
+PUBLISHED = """
+select published.build_id, published.known_seq, published.finished_at, accepted.delivery_seq as accepted_seq
+from (
+    select max(delivery_seq) as delivery_seq from control.delivery where status = 'accepted'
+) as accepted
+left join (
+    select build_id, known_seq, finished_at from control.build
+    where lineage = 'live' and status = 'published' order by build_id desc limit 1
+) as published on true
+"""
+
+# Airflow has no other way to say this that answers while its web server is down or busy; these columns are as they are
+# since Airflow 2.2, and where they should change, status says that it cannot tell.
+RUNNING = """
+select instance.dag_id, run.partition_key, instance.task_id, instance.map_index, instance.state,
+       instance.start_date as started_at
+from task_instance as instance
+inner join dag_run as run on run.dag_id = instance.dag_id and run.run_id = instance.run_id
+where run.state = 'running' and instance.state in ('running', 'deferred', 'awaiting_input', 'up_for_retry')
+order by instance.start_date nulls last, instance.dag_id, instance.task_id, instance.map_index
+"""
+
+HEARTBEATS = """
+select job_type, max(latest_heartbeat) as latest from job where state = 'running' group by job_type
+"""
+DAEMON_OF_JOB = {
+    "SchedulerJob": "scheduler",
+    "DagProcessorJob": "dag-processor",
+    "TriggererJob": "triggerer",
+}
+SILENT_SECONDS = 90
+CONNECT_SECONDS = 3
+HINTS_OF_A_KIND = 3
 
 SETTLED = "select max(census_point) from ledger.submission where la_code = %(la_code)s"
 
@@ -89,25 +128,45 @@ def late_feeds(connection: psycopg.Connection, settings: Settings, today: dt.dat
     ]
 
 
+@contextlib.contextmanager
+def _connected(dsn: str) -> Iterator[psycopg.Connection]:
+    """A connection that does not wait long for a server that is not there."""
+    with psycopg.connect(
+        dsn, connect_timeout=CONNECT_SECONDS, options="-c TimeZone=UTC -c statement_timeout=10s"
+    ) as connection:
+        connection.read_only = True
+        yield connection
+
+
 def status(
     settings: Settings,
     states: dict[str, str],
     crashes: list[dict],
     today: dt.date | None = None,
+    airflow_dsn: str | None = None,
 ) -> dict[str, Any]:
-    """Everything ``neet status`` shows, as plain data.
+    """Everything ``neet status`` shows, as plain data. Whatever does not answer is named, not raised.
 
     Args:
         states: of the services, as Supervisor names them.
         crashes: unexpected ends of services, oldest first.
         today: for lateness; default: the present day.
+        airflow_dsn: of Airflow's metadata; ``None`` leaves out what runs in Airflow.
+    Returns:
+        ``database`` is there only when the warehouse does not answer, ``airflow`` only when Airflow's metadata does
+        not: it says why. ``next`` holds one sentence for each thing a person should do, most pressing first.
     """
     today = today or dt.date.today()
     day_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=1)).isoformat()
     found: dict[str, Any] = {
         "home": str(settings.home),
         "services": states,
+        "silent": {},
+        "newest_crash": crashes[-1] if crashes else None,
         "crashes_last_day": [crash for crash in crashes if crash["at"] >= day_ago],
+        "running": [],
+        "progress": progress.running(settings),
+        "published": None,
         "deliveries": [],
         "held": [],
         "late": [],
@@ -124,57 +183,219 @@ def status(
     except calendar.CalendarEnd as error:
         found["calendar"] = str(error)
     try:
-        with connect(settings.dsn("auditor")) as connection:
-            cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
+        with _connected(settings.dsn("auditor")) as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            found["published"] = cursor.execute(PUBLISHED).fetchone()
             found["deliveries"] = cursor.execute(LAST_DELIVERIES).fetchall()
             found["held"] = cursor.execute(HELD).fetchall()
             found["late"] = late_feeds(connection, settings, today)
             found["gates"] = cursor.execute(GATES, {"la_code": settings.la_code}).fetchall()
-    except (NotSetUp, psycopg.OperationalError) as error:
-        found["database"] = str(error).strip()
+    except (NotSetUp, psycopg.Error) as error:
+        found["database"] = _reason(error)
+    if airflow_dsn and "database" not in found:
+        try:
+            with _connected(airflow_dsn) as connection:
+                cursor = connection.cursor(row_factory=dict_row)
+                found["running"] = cursor.execute(RUNNING).fetchall()
+                found["silent"] = _silent(cursor.execute(HEARTBEATS).fetchall(), states)
+        except psycopg.Error as error:
+            found["airflow"] = _reason(error)
+    found["next"] = _what_next(settings, found)
     return found
 
 
-def print_status(output: Output, found: dict[str, Any], url: str | None) -> None:
-    """The same for a person, worst news first."""
-    services = found["services"]
-    if not services:
-        output.table(
-            "Services", ["service", "state"], [("all", "stopped: `./neet up` starts them")]
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _silent(heartbeats: list[dict], states: dict[str, str]) -> dict[str, int]:
+    """Daemons that run and have not been heard of for too long, with the seconds."""
+    now = dt.datetime.now(dt.UTC)
+    silent = {}
+    for row in heartbeats:
+        daemon = DAEMON_OF_JOB.get(row["job_type"])
+        if daemon and states.get(daemon) == "RUNNING" and row["latest"] is not None:
+            seconds = int((now - row["latest"]).total_seconds())
+            if seconds > SILENT_SECONDS:
+                silent[daemon] = seconds
+    return silent
+
+
+def _what_next(settings: Settings, found: dict[str, Any]) -> list[str]:
+    """One sentence for each thing a person should do, most pressing first."""
+    hints = _services_next(settings, found)
+    if "database" not in found:
+        hints += _data_next(settings, found)
+    upcoming = found["next_point"]
+    if not hints and upcoming:
+        hints.append(
+            f"Nothing needs you. The next census point is {upcoming['census_point']}, due {upcoming['due_on']}."
         )
-    else:
-        output.table("Services", ["service", "state"], list(services.items()))
-    output.table(
-        "Crashes in the last day",
-        ["service", "when", "what"],
-        [(c["name"], c["at"], c["state"]) for c in found["crashes_last_day"]] or [("none", "", "")],
-    )
-    if "database" in found:  # what cannot be asked is unknown, not none
-        if not output.as_json:
-            output.console.print(
-                f"\nThe warehouse does not answer: {found['database']}", markup=False
+    if not upcoming:
+        hints.append(found["calendar"])
+    return hints
+
+
+def _services_next(settings: Settings, found: dict[str, Any]) -> list[str]:
+    states = found["services"]
+    if not (settings.run / "installation.json").exists() and "database" in found:
+        return ["Nothing is set up here. Type `./neet up` (or `make demo` for a synthetic county)."]
+    if not states and "database" in found:
+        return ["Everything is stopped. Type `./neet up`; nothing is lost meanwhile."]
+    hints = []
+    down = [name for name, state in states.items() if state != "RUNNING"]
+    if down:
+        logs = ", ".join(str(settings.logs / f"{name}.log") for name in down)
+        hints.append(
+            f"{', '.join(down)} {'is' if len(down) == 1 else 'are'} not running. Type `./neet up`; if it fails again, "
+            f"the end of {logs} says why."
+        )
+    elif "database" in found:
+        hints.append(
+            f"PostgreSQL runs but does not answer ({found['database']}). Look at the end of "
+            f"{settings.logs / 'postgres.log'}; `./neet down` and `./neet up` start it anew."
+        )
+    if "airflow" in found:
+        hints.append(
+            f"Airflow's metadata does not answer ({found['airflow']}), so what runs is not known. Type `./neet up`."
+        )
+    for daemon, seconds in found["silent"].items():
+        hints.append(
+            f"The {daemon} runs but has not been heard of for {seconds} s. Look at {settings.logs / f'{daemon}.log'}; "
+            "`./neet down` and `./neet up` start it anew."
+        )
+    return hints
+
+
+def _data_next(settings: Settings, found: dict[str, Any]) -> list[str]:
+    hints = []
+    for held in found["held"][:HINTS_OF_A_KIND]:
+        hints.append(
+            f"{held['feed']} {held['period']} is held. Read why above, then type `./neet release {held['delivery_id']} "
+            '--by NAME --reason "..."` or `./neet discard` with the same.'
+        )
+    if len(found["held"]) > HINTS_OF_A_KIND:
+        hints.append(f"{len(found['held']) - HINTS_OF_A_KIND} more deliveries are held.")
+    for newest in found["deliveries"]:
+        if newest["status"] == "refused":
+            hints.append(
+                f"The newest file of {newest['feed']} ({newest['period']}) was refused: {newest['status_reason']}"
             )
+    if found["late"]:
+        late = found["late"]
+        feeds = ", ".join(entry["feed"] for entry in late)
+        hints.append(
+            f"{late[0]['census_point']} was due on {late[0]['due_on']} and waits for {feeds}. Put the files into "
+            f"{settings.inbox}/<feed>/, or type `./neet deliver FEED FILE`."
+        )
+    waiting = [row for row in found["running"] if row["task_id"] == "sign_off"]
+    for row in waiting:
+        hints.append(
+            f"The return of {row['partition_key'] or 'a census point'} waits for a signature: in Airflow's page of the "
+            f"run, or `./neet census {row['partition_key'] or 'POINT'} --sign --by NAME`."
+        )
+    for gate in found["gates"]:
+        if gate["outcome"] == "blocked" and not gate["submission_id"]:
+            hints.append(
+                f"The gate blocks {gate['census_point']}. The check reports below {settings.data_docs} say what to mend "
+                f"and whose it is; when the corrections are delivered, type `./neet census {gate['census_point']}`."
+            )
+    return hints
+
+
+def _ago(moment: dt.datetime | str | None) -> str:
+    if moment is None:
+        return ""
+    if isinstance(moment, str):
+        moment = dt.datetime.fromisoformat(moment)
+    seconds = int((dt.datetime.now(dt.UTC) - moment).total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+
+
+def _running_rows(found: dict[str, Any]) -> list[tuple]:
+    """Airflow's tasks, then the work that tells how far it is."""
+    tasks: dict[tuple, list[dict]] = {}
+    for row in found["running"]:
+        key = (row["dag_id"], row["partition_key"], row["task_id"], row["state"])
+        tasks.setdefault(key, []).append(row)
+    rows = []
+    for (dag, partition, task, state), same in tasks.items():
+        what = f"{dag} {partition or ''}".strip()
+        times = f" x {len(same)}" if len(same) > 1 else ""
+        rows.append((what, f"{task}{times}", _ago(same[0]["started_at"]), state))
+    for note in found["progress"]:
+        far = [note["step"]]
+        if note.get("done") is not None:
+            far.append(f"{note['done']:,} {note['unit']}")
+        if note.get("share") is not None:
+            far.append(f"{note['share']:.0%}")
+        if note.get("rate"):
+            far.append(f"{note['rate']:,.0f} {note['unit']} a second")
+        rows.append((note["what"], ", ".join(far), _ago(note["started_at"]), "running"))
+    return rows
+
+
+def print_status(output: Output, found: dict[str, Any], url: str | None) -> None:
+    """The same for a person, worst news first, and at the end what to do."""
+    services = found["services"]
+    rows = [
+        (
+            name,
+            f"{state}, silent for {found['silent'][name]} s" if name in found["silent"] else state,
+        )
+        for name, state in services.items()
+    ]
+    output.table("Services", ["service", "state"], rows or [("all", "stopped")])
+    crash = found["newest_crash"]
+    if crash:
+        count = len(found["crashes_last_day"])
+        output.table(
+            f"Newest crash ({count} in the last day)",
+            ["service", "when", "what"],
+            [(crash["name"], crash["at"], crash["state"])],
+        )
+    if "database" not in found:  # what cannot be asked is unknown, not none
+        _print_data(output, found)
+    elif not output.as_json:
+        output.console.print(f"\nThe warehouse does not answer: {found['database']}", markup=False)
+    if output.as_json:
         return
-    output.table(
-        "Held: a person must release or discard them",
-        ["delivery", "feed", "period", "why"],
-        [(h["delivery_id"], h["feed"], h["period"], h["status_reason"]) for h in found["held"]]
-        or [("none", "", "", "")],
-    )
-    output.table(
-        "Late: the next return needs them and its run was due",
-        ["census point", "feed", "due on"],
-        [(late["census_point"], late["feed"], late["due_on"]) for late in found["late"]]
-        or [("none", "", "")],
-    )
+    output.console.print("\nWhat to do next", markup=False)
+    for hint in found["next"]:
+        output.console.print(f"- {hint}", markup=False)
+    if url:
+        output.console.print(f"\nAirflow: {url}", markup=False)
+
+
+def _print_data(output: Output, found: dict[str, Any]) -> None:
+    running = _running_rows(found)
+    if running or "airflow" not in found:
+        output.table(
+            "Running now", ["what", "step", "for", "state"], running or [("nothing", "", "", "")]
+        )
+    if found["held"]:
+        output.table(
+            "Held: a person must release or discard them",
+            ["delivery", "feed", "period", "why"],
+            [(h["delivery_id"], h["feed"], h["period"], h["status_reason"]) for h in found["held"]],
+        )
+    if found["late"]:
+        output.table(
+            "Late: the next return needs them and its run was due",
+            ["census point", "feed", "due on"],
+            [(late["census_point"], late["feed"], late["due_on"]) for late in found["late"]],
+        )
     output.table(
         "Newest delivery of each feed",
-        ["feed", "provider", "period", "status", "seq", "rows", "rejected"],
+        ["feed", "provider", "period", "status", "received", "seq", "rows", "rejected"],
         [
-            (d["feed"], d["provider"], d["period"], d["status"], d["delivery_seq"], d["rows_in"], d["rows_rejected"])
+            (d["feed"], d["provider"], d["period"], d["status"], f"{d['received_at']:%Y-%m-%d %H:%M}",
+             d["delivery_seq"], d["rows_in"], d["rows_rejected"])
             for d in found["deliveries"]
         ]
-        or [("none", "", "", "", "", "", "")],
+        or [("none", "", "", "", "", "", "", "")],
     )  # fmt: skip
     output.table(
         "Census points",
@@ -186,13 +407,12 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
         ]
         or [("none", "", "", "", "")],
     )  # fmt: skip
-    upcoming = found["next_point"]
-    if upcoming and not output.as_json:
-        output.console.print(
-            f"\nNext census point: {upcoming['census_point']}, due {upcoming['due_on']}",
-            markup=False,
+    published = found["published"] or {}
+    if not output.as_json and published.get("accepted_seq"):
+        seen = (
+            f"build {published['build_id']}, which has seen delivery {published['known_seq']} of "
+            f"{published['accepted_seq']}"
+            if published["build_id"]
+            else f"nothing yet; delivery {published['accepted_seq']} is the newest accepted"
         )
-    if found.get("calendar") and not output.as_json:
-        output.console.print(found["calendar"], markup=False)
-    if url and not output.as_json:
-        output.console.print(f"Airflow: {url}", markup=False)
+        output.console.print(f"\nReaders see {seen}.", markup=False)

@@ -27,7 +27,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -550,6 +550,7 @@ def receive(
     feed: str,
     file: Path,
     received_at: dt.datetime | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> DeliveryResult:
     """Land one file and load it.
 
@@ -557,6 +558,7 @@ def receive(
         dsn_loader: connection of the loader.
         feed: name of a contract in ``expectations/feeds``.
         received_at: default: now. It says when the file came; acceptance has its own clock.
+        say: told every few seconds how far a long load is; default: the log.
     Raises:
         UnknownFeed: no such contract.
         neet.feeds.contract.ContractError: a contract is broken.
@@ -568,7 +570,7 @@ def receive(
 
     contract = contract_of(settings, feed)
     landed = land(settings, contract, Path(file), received_at)
-    return loading.load(settings, dsn_loader, contract, landed)
+    return loading.load(settings, dsn_loader, contract, landed, say)
 
 
 def recover(settings: Settings, dsn_loader: str) -> list[DeliveryResult]:
