@@ -532,11 +532,11 @@ def compare(output: Output, year: int | None, la_code: str | None, page: Path | 
     output.table(
         f"Authority {la_code}, scorecard {year}: per cent; quintile 1 is best",
         ["measure", "name", "numerator", "denominator", "ours", "DfE", "difference", "England", region or "region",
-         "neighbours", "quintiles", "target", "floor", "RAG"],
+         "neighbours", "quintiles", "of ours", "target", "floor", "RAG"],
         [
             (r["kpi_id"], r["name"], r["numerator"], r["denominator"], r["our_percent"], comparison.words(r),
              r["difference_points"], r["england_percent"], r["region_percent"], r["neighbours_percent"],
-             r["quintile_range"], r["target_percent"], r["floor_percent"], r["rag"])
+             r["quintile_range"], r["our_quintile_range"], r["target_percent"], r["floor_percent"], r["rag"])
             for r in rows
         ],
     )  # fmt: skip

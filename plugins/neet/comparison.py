@@ -32,6 +32,9 @@ select
     max(case when comparator_type = 'OWN' then quintile end) as quintile,
     max(case when comparator_type = 'OWN' then best_quintile end) as best_quintile,
     max(case when comparator_type = 'OWN' then worst_quintile end) as worst_quintile,
+    max(our_best_quintile) as our_best_quintile,
+    max(our_worst_quintile) as our_worst_quintile,
+    max(our_ranked_among) as our_ranked_among,
     round(100 * max(our_target), 1) as target_percent,
     round(100 * max(our_floor), 1) as floor_percent,
     max(our_rag) as rag
@@ -85,7 +88,9 @@ def comparison(settings: Settings, la_code: str, year: int) -> list[dict[str, An
         nothing was; ``dfe_percent`` (None when ``dfe_status`` is not ``VALUE``); ``difference_points`` (ours less the
         department's, from the unrounded figure); ``england_percent``, ``region_percent``, ``neighbours_percent`` (mean
         of the ``neighbours_counted`` statistical neighbours with a value); ``quintile`` (1 best), ``best_quintile`` and
-        ``worst_quintile`` that the printed value allows, ``quintile_range`` for display; ``target_percent``,
+        ``worst_quintile`` that the printed value allows, ``quintile_range`` for display; ``our_best_quintile``,
+        ``our_worst_quintile`` and ``our_quintile_range`` that our figure would take among the other authorities of the
+        scorecard ``our_ranked_among``; ``target_percent``,
         ``floor_percent`` and ``rag`` of our figure. Percentages and points are rounded once, to one decimal, half up,
         so that a difference is always that of the two figures beside it.
     Raises:
@@ -99,6 +104,9 @@ def comparison(settings: Settings, la_code: str, year: int) -> list[dict[str, An
             raise NothingToCompare(_nothing(la_code, year, years))
     for row in rows:
         row["quintile_range"] = quintile_range(row["best_quintile"], row["worst_quintile"])
+        row["our_quintile_range"] = quintile_range(
+            row["our_best_quintile"], row["our_worst_quintile"]
+        )
     return rows
 
 

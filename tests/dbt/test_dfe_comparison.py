@@ -379,65 +379,65 @@ def by_kpi(warehouse, year: int) -> dict[str, dict]:
 def test_our_figures_beside_the_departments(compared):
     """33 of 1,200 is 2.75, shown as 2.8; the difference to 2.8 is 0.0, not -0.1. SC-PART: 366 of 400."""
     rows = by_kpi(compared, 2022)
-    shown = {
-        kpi: (row["numerator"], row["denominator"], *[str(row[name]) for name in (
-            "our_percent", "dfe_percent", "difference_points", "england_percent", "region_percent",
-            "neighbours_percent", "quintile_range", "target_percent", "floor_percent", "rag")])
-        for kpi, row in rows.items() if row["numerator"] is not None
-    }  # fmt: skip
-    assert shown["SC-NEET"] == (
-        33,
-        1200,
-        "2.8",
-        "2.8",
-        "0.0",
-        "2.6",
-        "2.2",
-        "2.5",
-        "3-4",
-        "2.9",
-        "3.4",
-        "GREEN",
+    ours = ("numerator", "denominator", "our_percent", "dfe_percent", "difference_points")
+    beside = ("england_percent", "region_percent", "neighbours_percent", "quintile_range")
+    aims = ("target_percent", "floor_percent", "rag")
+
+    def shown(kpi: str, *names: str) -> str:
+        return " ".join(str(rows[kpi][name]) for name in names)
+
+    assert (
+        shown("SC-NEET", *ours, *beside, *aims)
+        == "33 1200 2.8 2.8 0.0 2.6 2.2 2.5 3-4 2.9 3.4 GREEN"
     )
-    assert shown["SC-NK"] == (
-        28,
-        1200,
-        "2.3",
-        "2.3",
-        "0.0",
-        "2.2",
-        "3.2",
-        "2.2",
-        "4",
-        "2.2",
-        "2.7",
-        "AMBER",
+    assert (
+        shown("SC-NK", *ours, *beside, *aims) == "28 1200 2.3 2.3 0.0 2.2 3.2 2.2 4 2.2 2.7 AMBER"
     )
-    assert shown["SC-COMB"][:5] == (61, 1200, "5.1", "5.1", "0.0")
-    assert shown["SC-PART"] == (
-        366,
-        400,
-        "91.5",
-        "91.5",
-        "0.0",
-        "92.9",
-        "92.0",
-        "92.6",
-        "4",
-        "93.7",
-        "92.0",
-        "RED",
+    assert (
+        shown("SC-PART", *ours, *beside, *aims)
+        == "366 400 91.5 91.5 0.0 92.9 92.0 92.6 4 93.7 92.0 RED"
     )
-    assert shown["SC-PART-FTE"][:5] == (345, 400, "86.3", "86.1", "0.2")
-    assert shown["SC-PART-APP"][:5] == (15, 400, "3.8", "3.7", "0.1")
-    assert shown["SC-PART-OTH"][:5] == (6, 400, "1.5", "1.7", "-0.2")
-    assert shown["SC-EHCP"][:5] == (61, 120, "50.8", "6.4", "44.4")
-    assert shown["SC-VG"][:5] == (60, 60, "100.0", "22.3", "77.7")
-    assert shown["SC-NOSEN"][:2] == (0, 1080)
-    assert "SC-SENSUP" not in shown, "nobody on SEN support was submitted"
+    assert shown("SC-COMB", *ours) == "61 1200 5.1 5.1 0.0"
+    assert shown("SC-PART-FTE", *ours) == "345 400 86.3 86.1 0.2"
+    assert shown("SC-PART-APP", *ours) == "15 400 3.8 3.7 0.1"
+    assert shown("SC-PART-OTH", *ours) == "6 400 1.5 1.7 -0.2"
+    assert shown("SC-EHCP", *ours) == "61 120 50.8 6.4 44.4"
+    assert shown("SC-VG", *ours) == "60 60 100.0 22.3 77.7"
+    assert shown("SC-NOSEN", "numerator", "denominator") == "0 1080"
+    assert rows["SC-SENSUP"]["numerator"] is None, "nobody on SEN support was submitted"
     for row in rows.values():
         if row["our_percent"] is not None and row["dfe_percent"] is not None:
             assert row["difference_points"] == row["our_percent"] - row["dfe_percent"]
+
+
+def test_the_quintile_that_our_figure_would_take(compared):
+    """Sorted again, the other authorities as far up and as far down as what they print allows."""
+    rows = by_kpi(compared, 2022)
+    others = [
+        row
+        for row in published_files()[2022]
+        if row["geographic_level"] == "Local authority" and row["old_la_code"] != "886"
+    ]
+    for kpi, measure in {
+        "SC-COMB": "NEET_NK",
+        "SC-NEET": "NEET",
+        "SC-NK": "NK",
+        "SC-PART": "PART",
+    }.items():
+        row = rows[kpi]
+        ours = Decimal(100 * row["numerator"]) / row["denominator"]
+        groups = []
+        for shift in (Decimal("0.0499999"), Decimal("-0.0499999")):
+            values = sorted(
+                [*(Decimal(other[PRINTED_UNDER[measure]]) + shift for other in others), ours]
+            )
+            size, larger = divmod(len(values), 5)
+            ends = [(number + 1) * size + min(number + 1, larger) for number in range(5)]
+            groups.append(next(n for n, end in enumerate(ends, 1) if values.index(ours) < end))
+        quintiles = sorted(6 - group if measure == "PART" else group for group in groups)
+        assert [row["our_best_quintile"], row["our_worst_quintile"]] == quintiles, kpi
+        assert row["our_ranked_among"] == 2022
+    assert rows["SC-EHCP"]["our_quintile_range"] is None, "the department does not rank it"
 
 
 def test_a_year_without_a_submission_has_no_figure_of_ours(compared):
@@ -493,10 +493,11 @@ def test_the_command_shows_writes_and_refuses(compared, tmp_path, monkeypatch):
     def run(*arguments: str):
         return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
+    rows = by_kpi(compared, 2022)
     shown = run("compare", "2022")
     assert shown.exit_code == 0
     line = next(line for line in shown.output.splitlines() if line.startswith("SC-NEET"))
-    assert line.split() == ["SC-NEET", "NEET", "33", "1200", "2.8", "2.8", "0.0", "2.6", "2.2", "2.5", "3-4", "2.9", "3.4", "GREEN"]  # fmt: skip
+    assert line.split() == ["SC-NEET", "NEET", "33", "1200", "2.8", "2.8", "0.0", "2.6", "2.2", "2.5", "3-4", rows["SC-NEET"]["our_quintile_range"], "2.9", "3.4", "GREEN"]  # fmt: skip
     assert "South East" in shown.output
     machine = json.loads(run("--json", "compare", "--la", "887").stdout)
     assert {row["kpi_id"]: row["dfe_percent"] for row in machine}["SC-NEET"] == "3.8"

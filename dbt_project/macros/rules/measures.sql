@@ -31,3 +31,17 @@
             then cast(cast(100 * {{ to_number(to_text(part)) }} / {{ to_number(to_text(whole)) }} as numeric(20, 10)) as text)
     end
 {%- endmacro %}
+
+{#  Which of five groups a position falls into, 1 the first, as ntile(5) makes them: as even as can be, the first ones
+    larger by one when the number does not divide. #}
+{% macro group_of_five(position, number) -%}
+    {%- set small = 'floor(' ~ number ~ ' / 5.0)' -%}
+    {%- set larger_groups = '(' ~ number ~ ' - 5 * ' ~ small ~ ')' -%}
+    {%- set in_larger = '(' ~ larger_groups ~ ' * (' ~ small ~ ' + 1))' -%}
+    cast(
+        case
+            when {{ position }} <= {{ in_larger }} then ceil({{ position }} / ({{ small }} + 1))
+            else {{ larger_groups }} + ceil(({{ position }} - {{ in_larger }}) / nullif({{ small }}, 0))
+        end as integer
+    )
+{%- endmacro %}

@@ -3,7 +3,7 @@
     subtracted from it, and it is never nought. #}
 with measure as (
     select
-        measure_id, label, display_order, kpi_id, group_code, unit, polarity, year_from, year_to,
+        measure_id, label, display_order, kpi_id, unit, polarity, year_from, year_to,
         -- Two printed figures that differ by less than half of their last place are the same figure.
         0.5 / power(10, decimals) as half_a_place
     from {{ ref('dfe_measure') }}
@@ -104,27 +104,8 @@ beside as (
         and previous.neighbours_counted = mean.neighbours_counted
 ),
 
--- Our own figure of the same measure and period, as it was submitted; what was not submitted is not ours to compare.
 submitted as (
-    select
-        kpi.la_code,
-        measure.measure_id,
-        cast(extract(year from kpi.period_end) as integer) as time_period,
-        kpi.period_code,
-        kpi.period_end,
-        kpi.numerator,
-        kpi.denominator,
-        kpi.value,
-        kpi.target,
-        kpi.floor,
-        kpi.rag
-    from {{ ref('fct_kpi_value') }} as kpi
-    inner join measure
-        on measure.kpi_id = kpi.kpi_id
-        and measure.group_code = kpi.group_code
-        and (measure.year_from is null or measure.year_from <= extract(year from kpi.period_end))
-        and (measure.year_to is null or extract(year from kpi.period_end) < measure.year_to)
-    where kpi.basis = 'as_submitted' and kpi.area_type = 'county' and kpi.area_code = kpi.la_code
+    select * from {{ ref('int_dfe_submitted') }}
 ),
 
 -- What we know of a year that the department has not published yet.
@@ -231,7 +212,10 @@ select
         as our_difference_points,
     submitted.target as our_target,
     submitted.floor as our_floor,
-    submitted.rag as our_rag
+    submitted.rag as our_rag,
+    submitted.best_quintile as our_best_quintile,
+    submitted.worst_quintile as our_worst_quintile,
+    submitted.ranked_among as our_ranked_among
 from differing
 left join submitted
     on submitted.la_code = differing.la_code
