@@ -36,6 +36,9 @@ SESSION = {
 """Settings of every session that judges. Tables that dbt made a moment ago have no statistics: taken to
 be one row long, they are joined row by row, which at 36,000 records takes an hour. A hash join does not mind."""
 
+WORK_SETTINGS = {"synchronous_commit": "off", "temp_buffers": "128MB"}
+"""Settings of the session that makes the tables: nobody misses them after a crash."""
+
 CHARACTERISTICS = "characteristic_codes"
 
 DATES = {
@@ -158,8 +161,9 @@ class Workspace:
         self._kind = "temporary" if temporary else "unlogged"
         self.connection = psycopg.connect(dsn, autocommit=True, options="-c TimeZone=UTC")
         try:
+            settings = SESSION | WORK_SETTINGS
             self.connection.execute(
-                "; ".join(f"set {name} = '{value}'" for name, value in SESSION.items())
+                "; ".join(f"set {name} = '{value}'" for name, value in settings.items())
             )
             self.connection.execute(
                 "select pg_advisory_lock(hashtextextended(%s, 0))", [self.token]
@@ -305,14 +309,9 @@ class Workspace:
             psycopg.Error: the source lacks a table or a column.
         """
         header_table = self.create("header", _header_query(source))
-        # in steps, so that each is planned with the statistics of the one before
-        self.create("text", _text_query(source))
         self.create("code", _characteristic_query(source))
         check_table = self.create(
-            "check",
-            _check_query(
-                self.relation("text"), self.relation("code"), self.relation("header"), policy
-            ),
+            "check", _check_query(source, self.relation("code"), self.relation("header"), policy)
         )
         (count,) = self.connection.execute(
             f"select count(*) from {self.relation('check')}"
@@ -354,10 +353,14 @@ def _characteristic_query(source: Source) -> str:
         group by return_id, record_number"""
 
 
-def _check_query(texts: str, characteristics: str, header: str, policy: Mapping[str, str]) -> str:
+def _check_query(
+    source: Source, characteristics: str, header: str, policy: Mapping[str, str]
+) -> str:
     year_begins = int(policy["academic_year_first_month"])
     window_begins = int(policy["guarantee_window_first_month"])
     below = int(policy["year_group_below_academic_age"])
+    keys = ("young_persons_id", "unique_learner_no", "cohort_status", "given_name", "family_name", "dob")  # fmt: skip
+    names = ", ".join(f"{_not_blank(f'r.{name}')} as {name}" for name in keys)
     return f"""
         with years as (
             select *, extract(month from period_end_on)::integer as period_month,
@@ -367,22 +370,26 @@ def _check_query(texts: str, characteristics: str, header: str, policy: Mapping[
                     {year_begins}, 1) as academic_year_start_on
             from {header}
         ),
+        name as (
+            select r.return_id, {names} from ({source.records}) r
+        ),
         same_id as (
-            select return_id, young_persons_id, count(*) as records from {texts}
-            where young_persons_id is not null group by return_id, young_persons_id
+            select return_id, young_persons_id, count(*) as records from name
+            where young_persons_id is not null
+            group by return_id, young_persons_id having count(*) > 1
         ),
         same_learner_number as (
             select return_id, unique_learner_no, count(distinct young_persons_id) as people
-            from {texts}
+            from name
             where unique_learner_no is not null and cohort_status is distinct from 'M'
-            group by return_id, unique_learner_no
+            group by return_id, unique_learner_no having count(distinct young_persons_id) > 1
         ),
         same_name_and_dob as (
             select return_id, lower(given_name) as given_name, lower(family_name) as family_name, dob,
                 count(*) as records
-            from {texts}
+            from name
             where given_name is not null and family_name is not null and dob is not null
-            group by return_id, lower(given_name), lower(family_name), dob
+            group by return_id, lower(given_name), lower(family_name), dob having count(*) > 1
         ),
         aged as (
             select d.*, h.database_ids, h.source_leas, h.period_end, h.period_end_on,
@@ -393,16 +400,18 @@ def _check_query(texts: str, characteristics: str, header: str, policy: Mapping[
                     as academic_age,
                 case when h.period_month >= {window_begins} and h.period_month < {year_begins}
                     then 0 else 1 end as years_since_offer
-            from {texts} d left join years h on h.return_id = d.return_id
+            from ({_text_query(source)} offset 0) d left join years h on h.return_id = d.return_id
+            offset 0
         )
         select a.*,
             a.academic_age - {below} as year_group,
             a.academic_age - {below} - a.years_since_offer as guarantee_year_group,
             coalesce(c.codes, '{{}}') as characteristic_codes,
-            coalesce(i.records, 0) as records_with_same_id,
-            case when a.cohort_status = 'M' then 0 else coalesce(u.people, 0) end
-                as people_with_same_learner_number,
-            coalesce(n.records, 0) as records_with_same_name_and_dob
+            coalesce(i.records, case when a.young_persons_id is null then 0 else 1 end)
+                as records_with_same_id,
+            case when a.cohort_status = 'M' or a.unique_learner_no is null then 0
+                else coalesce(u.people, 1) end as people_with_same_learner_number,
+            coalesce(n.records, 1) as records_with_same_name_and_dob
         from aged a
         left join {characteristics} c on c.return_id = a.return_id and c.record_number = a.record_number
         left join same_id i on i.return_id = a.return_id and i.young_persons_id = a.young_persons_id
