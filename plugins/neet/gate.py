@@ -13,10 +13,12 @@ import datetime as dt
 import hashlib
 import io
 import json
+import logging
 import os
 import re
 import secrets
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +31,8 @@ from psycopg import sql
 from neet.census import CensusRun
 from neet.rules import codes, gate_checks, judge, movement, pack, workspace
 from neet.settings import Settings
+
+log = logging.getLogger(__name__)
 
 GATE = "monthly_return"
 DECIDED_BY = "neet.gate"
@@ -187,7 +191,12 @@ def check(settings: Settings, dsn_gate: str, run: CensusRun) -> GateOutcome:
     """
     from neet import decisions
 
+    started = time.monotonic()
     judgement = judge_return(settings, dsn_gate, run)
+    log.info(
+        "%s records judged by %d checks in %.1f s; writing the check report and recording the decision",
+        f"{judgement.record_count:,}", len(judgement.results), time.monotonic() - started,
+    )  # fmt: skip
     folder = settings.data_docs / f"{run.la_code}_{run.census_point}"
     draft = folder / f".draft-{secrets.token_hex(8)}"
     try:
@@ -534,12 +543,14 @@ class _Gate:
                 for each in members
             }
         for suite, members in suites.items():
+            started = time.monotonic()
             try:
                 outcomes = self.session.run(suite, [_as_expectation(each) for each in members])
             except Exception as error:  # a suite that cannot run is an answer, and blocks
                 failed = gx.Outcome(None, f"the suite could not run: {self._words(error)}")
                 outcomes = {each.result.check_id: [failed] for each in members}
             found |= {(suite, check_id): said for check_id, said in outcomes.items()}
+            log.info("%s: %d checks in %.1f s", suite, len(members), time.monotonic() - started)
         return found
 
     def _concluded(

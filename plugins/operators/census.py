@@ -134,6 +134,11 @@ class DecideOperator(CensusStepOperator):
                 f"(`./neet waive CHECK --until {run.census_point} --by NAME --reason WHY`), then run the point again: "
                 f"`./neet census {run.census_point}`. Owner: Management Information."
             )
+        self.log.info(
+            "The gate lets the return of %s pass: decision %s",
+            run.census_point,
+            self.gate["decision_id"],
+        )
         return self.gate["decision_id"]
 
 

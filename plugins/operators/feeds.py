@@ -39,13 +39,8 @@ class IngestFeedOperator(WarehouseOperator):
 
         with final(ContractError):
             results = ingest_inbox(self.settings, self.dsn, self.feed)
-        for result in results:
-            self.log.info(
-                "%s %s: %s%s; %s rows = %s loaded + %s unchanged + %s rejected; %s closed",
-                result.feed, result.period, result.status, f" ({result.reason})" if result.reason else "",
-                result.rows_in, result.rows_loaded, result.rows_unchanged, result.rows_rejected,
-                result.rows_closed,
-            )  # fmt: skip
+        if not results:
+            self.log.info("Nothing is in the inbox of %s", self.feed)
         return {"feed": self.feed, "results": [dataclasses.asdict(result) for result in results]}
 
 

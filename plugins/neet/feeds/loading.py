@@ -16,6 +16,7 @@ import datetime as dt
 import gc
 import json
 import logging
+import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,8 @@ log = logging.getLogger(__name__)
 FRAME = (
     "la_code", "provider", "period", "row_key", "row_hash", "operation", "delivery_seq", "line_number",
 )  # fmt: skip
+CLAIM_LOCK = 8_860_003
+"""First key of the advisory lock on one landed file; the second is a checksum of its delivery's id."""
 KEYS_AT_ONCE = 20_000
 LOCK_MINUTES = 15
 PREPARED_CHARACTERS = 4 << 20
@@ -147,6 +150,17 @@ def locked(dsn: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def claim(connection: psycopg.Connection, landed: Landed) -> bool:
+    """Take a landed file as one's own until the connection ends; ``False`` when another process has it.
+
+    Whoever waits for the delivery lock may hold a claim, so whoever holds the lock must not wait for one.
+    """
+    key = zlib.crc32(landed.delivery_id.encode()) - (1 << 31)
+    return connection.execute(
+        "select pg_try_advisory_lock(%s::int, %s::int)", [CLAIM_LOCK, key]
+    ).fetchone()[0]
+
+
 def _lock(connection: psycopg.Connection) -> None:
     """Take the delivery lock until the connection ends.
 
@@ -200,15 +214,29 @@ def load(
         context.enter_context(_without_collection())
         progress = context.enter_context(Progress(settings, what, say))
         connection = context.enter_context(connect(dsn_loader, autocommit=True))
-        prepared = _prepare(settings, connection, contract, landed, progress)
+        prepared = None
+        if claim(connection, landed):
+            prepared = _prepare(settings, connection, contract, landed, progress)
         if prepared:
             context.callback(prepared.close)
         progress.at("waiting for its turn")
         _lock(connection)
         _settle(settings, connection, dsn_loader)
         result = decide(settings, connection, contract, landed, prepared, progress)
-        log.info("%s: %s in %.1f s", what, result.status, progress.seconds)
+        log.info("%s, in %.1f s", words_of(result), progress.seconds)
         return result
+
+
+def words_of(result: DeliveryResult) -> str:
+    """What became of a delivery, in a line."""
+    counts = (
+        f"; {result.rows_in:,} rows = {result.rows_loaded:,} loaded + {result.rows_unchanged:,} unchanged + "
+        f"{result.rows_rejected:,} rejected; {result.rows_closed:,} closed"
+        if result.status == "accepted"
+        else ""
+    )
+    reason = f" ({result.reason})" if result.reason else ""
+    return f"{result.feed} {result.period}: {result.status}{reason}{counts}"
 
 
 @contextlib.contextmanager

@@ -180,7 +180,7 @@ def _replay(
 def recover(settings: Settings, dsn_loader: str) -> list[DeliveryResult]:
     """Finish what was half decided, then decide on what was landed and never decided.
 
-    A file that cannot be decided on now (a raw table out of date) does not stop the others.
+    A file that a living process is reading is left to it. A file that cannot be decided on now (a raw table out of date) does not stop the others.
 
     Returns:
         results of the second kind, in order of receipt.
@@ -203,9 +203,13 @@ def recover(settings: Settings, dsn_loader: str) -> list[DeliveryResult]:
             if folder.relative_to(settings.landing).as_posix() not in known
         ]
         for landed in sorted(undecided, key=lambda entry: (entry.received_at, entry.delivery_id)):
+            if not loading.claim(connection, landed):
+                log.info("%s is being loaded by another process", landed.landing_path)
+                continue
             try:
                 contract = landing.contract_of(settings, landed.feed)
                 results.append(loading.decide(settings, connection, contract, landed))
+                log.info("%s", loading.words_of(results[-1]))
             except (landing.UnknownFeed, loading.LoadFailed) as error:
                 log.error("%s stays undecided: %s", landed.landing_path, error)
                 failures.append(error)

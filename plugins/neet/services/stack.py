@@ -185,6 +185,10 @@ class Stack:
             "AIRFLOW__API_AUTH__JWT_SECRET": made["jwt_secret"],
             "AIRFLOW__API_AUTH__JWT_ISSUER": "neet",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.logs / "airflow"),
+            # Great Expectations tells two lines about each rule's internals, and a library of Airflow's and dbt's that
+            # a name of its own is out of date: nobody who reads a task's log can do anything about either.
+            "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
+            "PYTHONWARNINGS": "ignore:GitWildMatchPattern:DeprecationWarning",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(made["worker_log_port"]),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(made["trigger_log_port"]),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",

@@ -47,6 +47,8 @@ PLACES = {
     "landing: before the folder appears": lambda: setattr(landing, "appear", die),
     "landing: after the folder appeared": lambda: setattr(landing, "appear", dying_after(landing.appear)),
     "loading: after the lock": lambda: setattr(loading, "decide", die),
+    "loading: while the file is read": lambda: setattr(loading._Load, "_compare", die),
+    "loading: in the middle of COPY": lambda: setattr(loading._Load, "_lines", die),
     "loading: after the rows": lambda: setattr(loading, "insert_delivery", die),
     "loading: after the delivery": lambda: setattr(loading, "insert_rejects", die),
     "loading: after the note": lambda: setattr(landing, "note_deciding", dying_after(landing.note_deciding)),
