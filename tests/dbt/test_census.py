@@ -7,8 +7,9 @@ import datetime as dt
 import pytest
 from county_rows import activity, person, seal, small_county, ypid
 
+from neet import transform
 from neet.census import CensusRun
-from neet.transform import BuildRefused, build_census, build_live, publish
+from neet.transform import BuildFailed, BuildRefused, build_census, build_live, publish
 
 pytestmark = pytest.mark.slow
 
@@ -30,15 +31,15 @@ def run_of(point: str, known_seq: int, schema: str | None = None) -> CensusRun:
 
 
 def contents(built, schema: str) -> dict[str, str]:
-    """A hash of the ordered rows of every table and view of a census schema, but for what hist has yet to forget."""
+    """A hash of the ordered rows of every table of a census schema."""
     tables = [
         name
         for (name,) in built.rows(
             f"select table_name from information_schema.tables where table_schema = '{schema}' order by 1"
         )
-        if not name.startswith("hist_")
     ]
     assert {
+        "hist_core_plus_people",
         "ret_nccis_header",
         "ret_nccis_record",
         "ret_nccis_characteristic",
@@ -205,3 +206,26 @@ def test_what_earlier_code_left_in_the_schema_is_gone(built):
         connection.execute("create table census_886_2022_01.fct_of_last_year (la_code text)")
     build_census(built.settings, built.dsn["builder"], run_of("2022-01", built.county.seq))
     assert built.value("select to_regclass('census_886_2022_01.fct_of_last_year')") is None
+
+
+def test_a_census_build_holds_no_former_versions_and_says_so(built):
+    """A model that asks for them has no place in the census selector: it would find the newest only, in silence."""
+    assert built.value(
+        """select count(*) from census_886_2021_12.hist_core_plus_activities
+           where known_to_seq is not null or is_deleted""",
+        role="gate",
+    ) == 0  # fmt: skip
+    run = run_of("2021-12", 6)
+    variables = {
+        "lineage": "census", "known_seq": 6, "la_code": "886", "census_point": "2021-12",
+        "period_end": run.period_end.isoformat(), "census_schema": "census_886_building",
+    }  # fmt: skip
+    outcome = transform._Outcome(transform.Build(0, "census", 6, "running"))
+    with pytest.raises(BuildFailed, match="dim_young_person asks for all versions"):
+        transform._dbt(
+            built.settings,
+            built.dsn["builder"],
+            ["--select", "dim_young_person"],
+            variables,
+            outcome,
+        )

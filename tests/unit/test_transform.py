@@ -45,7 +45,7 @@ def test_the_profile_reads_what_the_connection_string_says():
         "NEET_DBT_USER": "neet_builder",
         "NEET_DBT_PASSWORD": "p@ss/word",
         "NEET_DBT_DBNAME": "warehouse",
-        "PGOPTIONS": "-c client_connection_check_interval=2s",
+        "PGOPTIONS": "-c client_connection_check_interval=2s -c synchronous_commit=off -c default_statistics_target=30",
     }
 
 
@@ -157,3 +157,39 @@ def test_a_project_that_does_not_compile_says_which_file(warehouse, tmp_path):
         transform.build_live(settings, warehouse.dsn["builder"])
     with connect(warehouse.dsn["builder"]) as connection:
         assert connection.execute("select status from control.build").fetchall() == [("failed",)]
+
+
+def test_the_log_of_a_build_says_how_far_it_is(caplog):
+    """A line a model, with its rows and its place among all; tests are counted and only told when they do not pass."""
+    from types import SimpleNamespace as Event
+
+    def finished(name, kind, status, seconds, response):
+        return Event(
+            info=Event(name="NodeFinished"),
+            data=Event(
+                node_info=Event(node_name=name, resource_type=kind),
+                run_result=Event(status=status, execution_time=seconds, adapter_response=response),
+            ),
+        )
+
+    caplog.set_level("INFO", logger="neet.transform")
+    progress = transform._Progress("hist")
+    for event in (
+        Event(info=Event(name="ConcurrencyLine"), data=Event(node_count=12)),
+        finished("hist_people", "model", "success", 2.04, {"rows_affected": 71593.0}),
+        finished("key_people", "test", "pass", 0.5, {"rows_affected": 1.0}),
+        Event(info=Event(name="NodeStart"), data=None),
+        finished("key_activities", "test", "fail", 0.25, {"rows_affected": 1.0}),
+        Event(info=Event(name="SkippingDetails"), data=None),
+        finished("int_view", "model", "success", 0.1, {}),
+    ):
+        progress(event)
+    progress.conclude()
+    lines = [" ".join(record.getMessage().split()) for record in caplog.records]
+    assert lines == [
+        "1 of 12 hist_people 2.0 s 71,593 rows",
+        "3 of 12 key_activities 0.2 s fail",
+        "5 of 12 int_view 0.1 s success",
+        "hist: 2 models and seeds; the slowest: hist_people 2.0 s, int_view 0.1 s",
+        "hist: 2 data tests in 0.8 s",
+    ]

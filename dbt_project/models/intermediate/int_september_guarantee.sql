@@ -11,29 +11,32 @@ with guarantee as (
     from {{ as_known(ref('hist_core_plus_september_guarantee')) }} as known
 ),
 
-person as (
+reported as (
     select
-        person.la_code,
-        person.person_id,
-        person.year_group,
+        month_end.la_code,
         month_end.month_end,
-        month_end.academic_year_starts_on,
-        extract(month from month_end.month_end) >= {{ policy('guarantee_window_first_month', 'month_end.month_end') }}
+        cast(extract(year from month_end.academic_year_starts_on) as integer) as year_starts_in,
+        extract(month from month_end.month_end) >= cast(first_month.value as integer)
             and extract(month from month_end.month_end) < extract(month from month_end.academic_year_starts_on)
             as is_own_year
-    from {{ ref('int_person_month') }} as person
-    inner join {{ ref('int_month_end') }} as month_end
-        on month_end.la_code = person.la_code and month_end.month_end = person.month_end
-    where person.is_reporting_point
+    from {{ ref('int_month_end') }} as month_end
+    left join {{ ref('policy') }} as first_month
+        on first_month.policy_id = 'guarantee_window_first_month'
+        and {{ valid_on('first_month', 'month_end.month_end') }}
+    where month_end.is_reporting_point
 ),
 
 wanted as (
     select
-        person.*,
-        cast(extract(year from academic_year_starts_on) as integer) + case when is_own_year then 1 else 0 end
-            as guarantee_year,
-        year_group - case when is_own_year then 0 else 1 end as guarantee_year_group
-    from person
+        person.la_code,
+        person.person_id,
+        person.month_end,
+        reported.year_starts_in + case when reported.is_own_year then 1 else 0 end as guarantee_year,
+        person.year_group - case when reported.is_own_year then 0 else 1 end as guarantee_year_group
+    from {{ ref('int_person_month') }} as person
+    inner join reported
+        on reported.la_code = person.la_code and reported.month_end = person.month_end
+    where person.is_reporting_point
 )
 
 select

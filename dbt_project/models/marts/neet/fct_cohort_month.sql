@@ -1,8 +1,4 @@
-with person_month as (
-    select * from {{ ref('int_person_month') }}
-),
-
-vulnerable as (
+with vulnerable as (
     select distinct
         month_end.la_code,
         month_end.month_end,
@@ -23,7 +19,7 @@ neet as (
         present.neet_spell_number,
         sum(case when earlier.status_bucket = 'NOT_KNOWN'
             then {{ days_between('earlier.starts_on', 'earlier.ends_before') }} else 0 end) as not_known_days
-    from person_month
+    from {{ ref('int_person_month') }} as person_month
     inner join {{ ref('int_neet_segment') }} as present
         on present.la_code = person_month.la_code
         and present.person_id = person_month.person_id
@@ -50,7 +46,7 @@ judged as (
         {{ days_between('spell.neet_start_on', 'person_month.month_end') }} as neet_days,
         neet.not_known_days,
         vulnerable.person_id is not null as is_vulnerable
-    from person_month
+    from {{ ref('int_person_month') }} as person_month
     left join {{ ref('int_activity_spell') }} as activity
         on activity.la_code = person_month.la_code and activity.activity_spell_id = person_month.activity_spell_id
     left join {{ ref('cohort_status_codes') }} as status
