@@ -1,7 +1,7 @@
 """
 ### Collect what the source systems left in the inbox
 
-Every working day of England, before the office opens, one task a feed: each file is landed, read against its contract
+Every working day of England, before the office opens, one task for each feed that has files: each file is landed, read against its contract
 and loaded, or held or refused with a reason. When readers' marts are behind, `build_warehouse` is set off.
 
 **Partition key**: the day of collection, `YYYY-MM-DD`. A day that was missed needs no run of its own: the next run takes
@@ -52,7 +52,8 @@ with DAG(
     },
 ):
     feeds = ListFeedsOperator(
-        task_id="list_feeds", doc_md="Feeds that have a contract in `expectations/feeds/`."
+        task_id="list_feeds",
+        doc_md="Feeds that have files in the inbox or left undecided in landing.",
     )
     load = IngestFeedOperator.partial(
         task_id="load", conn_id="neet_loader", doc_md="Lands and loads the inbox of one feed."

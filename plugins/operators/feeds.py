@@ -14,14 +14,16 @@ from operators.warehouse import WarehouseOperator, final
 
 
 class ListFeedsOperator(WarehouseOperator):
-    """Returns the feeds that have a contract: the mapped tasks of the next step."""
+    """Returns the feeds that have files to be taken: the mapped tasks of the next step."""
 
     def execute(self, context: Context) -> list[str]:
         from neet.feeds.contract import ContractError
-        from neet.feeds.landing import contracts_of
+        from neet.feeds.ingest import feeds_with_work
 
         with final(ContractError):
-            return sorted(contracts_of(self.settings))
+            feeds = feeds_with_work(self.settings, self.dsn)
+        self.log.info("Feeds with files: %s", ", ".join(feeds) or "none")
+        return feeds
 
 
 class IngestFeedOperator(WarehouseOperator):

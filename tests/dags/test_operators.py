@@ -11,6 +11,7 @@ import pytest
 from tests import airflow_environment  # noqa: F401  isort: skip
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from neet.feeds import landing
 from operators.assets import ACCEPTED_DELIVERIES
 from operators.census import DecideOperator, ResolveCensusOperator, SignOffOperator
 from operators.feeds import AnnounceDeliveriesOperator, ListFeedsOperator, ReportUnsettledOperator
@@ -162,10 +163,29 @@ def test_a_feed_whose_task_failed_makes_the_run_red():
         report(["a", "b"], {"feed": "a", "results": []})
 
 
-def test_every_contract_has_its_task(connections):
-    feeds = ListFeedsOperator(task_id="list_feeds", conn_id="neet_loader").execute({})
-    contracts = connections.settings.expectations / "feeds"
-    assert feeds == sorted(file.stem for file in contracts.glob("*.yml")) and feeds
+def test_every_feed_with_files_has_its_task(connections, caplog):
+    settings = connections.settings
+    task = ListFeedsOperator(task_id="list_feeds", conn_id="neet_loader")
+    assert task.execute({}) == []
+    for feed, name in (
+        ("core_plus_people", "886_core_plus_people_snapshot_20211231.csv"),
+        ("core_plus_activities", ".still_arriving"),
+        ("no_such_feed", "file.csv"),
+    ):
+        (settings.inbox / feed).mkdir(parents=True)
+        (settings.inbox / feed / name).write_text("x")
+    assert task.execute({}) == ["core_plus_people"]
+    assert "no_such_feed is not read" in caplog.text
+    landed_never_decided = (
+        settings.inbox / "886_core_plus_september_guarantee_snapshot_20211231.csv"
+    )
+    landed_never_decided.write_text("x")
+    landing.land(
+        settings,
+        landing.contract_of(settings, "core_plus_september_guarantee"),
+        landed_never_decided,
+    )
+    assert task.execute({}) == ["core_plus_people", "core_plus_september_guarantee"]
 
 
 def test_an_empty_warehouse_sets_off_no_build(connections):

@@ -71,6 +71,22 @@ def ingest_inbox(
     return list(results.values())
 
 
+def feeds_with_work(settings: Settings, dsn: str) -> list[str]:
+    """Feeds with files in the inbox, or with landed files that nobody has decided on, by name.
+
+    Folders of the inbox that no contract is for are told to the log.
+
+    Args:
+        dsn: of a role that may read ``control``.
+    Raises:
+        neet.feeds.contract.ContractError: a contract is broken.
+    """
+    contracts = landing.contracts_of(settings)
+    _warn_of_strangers(settings, contracts)
+    found = {feed for feed, contract in contracts.items() if _files(settings, contract)}
+    return sorted(found | (recovery.undecided_feeds(settings, dsn) & contracts.keys()))
+
+
 @contextlib.contextmanager
 def _inbox(dsn: str, feed: str) -> Iterator[None]:
     """One process at a time takes a feed's files, or each would be landed twice."""

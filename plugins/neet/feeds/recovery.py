@@ -177,6 +177,16 @@ def _replay(
             decisions.replay(settings, gate, landed, recorded)
 
 
+def undecided_feeds(settings: Settings, dsn: str) -> set[str]:
+    """Feeds with landed files that the database has never heard of."""
+    with connect(dsn) as connection:
+        known = {
+            path for (path,) in connection.execute("select landing_path from control.delivery")
+        }
+    paths = {folder.relative_to(settings.landing) for folder in landing.folders(settings)}
+    return {path.parts[0] for path in paths if path.as_posix() not in known}
+
+
 def recover(settings: Settings, dsn_loader: str) -> list[DeliveryResult]:
     """Finish what was half decided, then decide on what was landed and never decided.
 

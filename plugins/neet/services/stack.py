@@ -198,7 +198,8 @@ class Stack:
             # task that each would otherwise spend on importing them.
             "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
             "AIRFLOW__CORE__MP_FORKSERVER_PRELOAD": (
-                "airflow.sdk.execution_time.task_runner,dbt.cli.main,great_expectations"
+                "airflow.sdk.execution_time.task_runner,airflow.dag_processing.dagbag,dbt.cli.main,great_expectations,"
+                "open_data_contract_standard.model"
             ),
             # The gaps between tasks: how long the scheduler rests, and how long a slot stays taken.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
