@@ -543,7 +543,8 @@ def test_a_further_year_a_correction_and_a_changed_layout(compared, tmp_path):
     """The last test of the module: it adds to the warehouse.
 
     2026 is made up, in the layout of 2024: a year more, with the project as it stands. 2022 is corrected: restated,
-    with what was printed before beside it and still to be had as it was known. A renamed column is refused by name.
+    with what was printed before beside it and still to be had as it was known. A renamed column is refused by name, and a
+    symbol that nobody knows holds the whole file for a person.
     """
     known_before = compared.value("select max(delivery_seq) from control.delivery")
     newest = {file.stem[-4:]: file for file in SCORECARDS}
@@ -590,6 +591,19 @@ def test_a_further_year_a_correction_and_a_changed_layout(compared, tmp_path):
     refused = deliver(compared, file)
     assert refused.status == "refused"
     assert "NEET_percent" in refused.reason and "Share_NEET" in refused.reason
+
+    def unknown_symbol(row, cells, number):
+        return (
+            list((row | {"NEET_percent": "n/k"}).values())
+            if row["new_la_code"] == KENT_ONS
+            else cells
+        )
+
+    file = changed_file(newest["2024"], tmp_path / "neet_la_scorecard_2028.csv", unknown_symbol)
+    held = deliver(compared, file)
+    assert (held.status, held.rows_rejected) == ("held", 1), (
+        "the whole file waits, not all of it but Kent is loaded"
+    )
 
     again = deliver(compared, shutil.copy(newest["2023"], tmp_path / newest["2023"].name))
     assert again.status == "duplicate"
