@@ -2,10 +2,10 @@
 -- rows and the code, policy and KPI rows of the seeds. It is what a plain script costs that keeps no history, publishes
 -- nothing and tests nothing, and it is a check: its tables must equal the warehouse's, person by person.
 --
--- Given: raw_people, raw_activities, raw_characteristics, delivery (as in PostgreSQL, text as delivered) and the seeds
--- la, activity_code, cohort_status, characteristic_code, currency_rule, policy, reporting_group, duration_band,
--- kpi_definition, kpi_window (all text). Makes: person, activity, segment, spell, cohort_month, flow, kpi.
--- Persons and activities keep their Core+ identifiers. Nothing is submitted yet, so there is one basis: restated.
+-- Given: raw_people, raw_activities, raw_characteristics, delivery, submission and returned (as in PostgreSQL, text as
+-- delivered) and the seeds la, activity_code, cohort_status, characteristic_code, currency_rule, policy,
+-- reporting_group, duration_band, kpi_definition, kpi_window (all text). Makes: person, activity, segment, spell,
+-- cohort_month, flow, kpi. Persons and activities keep their Core+ identifiers. Of the two bases only restated is made.
 
 create macro day_of(text) as
     case when regexp_full_match(text, '\d{4}-\d{2}-\d{2}') then try_cast(text as date) end;
@@ -224,10 +224,30 @@ with present as (
     left join cohort_status as was
         on was.cohort_status_code = person.status and holds(was.valid_from, was.valid_to, month_end)
 ),
+-- Who left is returned once: in the month of leaving, or later if they were returned as present before.
+told as (
+    select returned.young_persons_id as person, bool_or(coalesce(was.is_leaver = 'true', false)) as has_left
+    from (
+        select * from submission where outcome = 'sealed'
+        qualify row_number() over (partition by census_point order by delivery_seq desc) = 1
+    ) as counting
+    join returned using (submission_id)
+    left join cohort_status as was
+        on was.cohort_status_code = returned.cohort_status
+    where counting.census_point < (select strftime(period_end, '%Y-%m') from reported)
+    group by all
+),
 kept as (
-    select * replace (case when left_later then 'P' else status end as status)
+    select present.* replace (case when left_later then 'P' else status end as status)
     from present
-    where not is_leaver or left_later or (is_reported and status_on >= date_trunc('month', month_end))
+    left join told
+        on told.person = present.person
+    where not is_leaver
+        or left_later
+        or (
+            is_reported and not coalesce(told.has_left, false)
+            and (told.person is not null or status_on >= date_trunc('month', month_end))
+        )
 ),
 vulnerable as (
     select distinct young_persons_id as person, month_end

@@ -14,6 +14,7 @@ import pytest
 from county_rows import seal
 from test_census import run_of
 
+from benchmarks import duckdb_reference
 from neet import database
 from neet.feeds import landing
 from neet.transform import build_census, build_live
@@ -174,6 +175,22 @@ def test_live_is_the_last_truth(county):
     warehouse = county.warehouse
     build_live(warehouse.settings, warehouse.dsn["builder"])
     assert cohort_in(warehouse, "marts_neet.fct_cohort_month") == county.truth[POINTS[-1]]
+
+
+def test_live_equals_the_same_figures_by_hand(county, tmp_path):
+    """A second reading of the rules in other SQL, on the raw rows: segments, spells and flows too, row by row."""
+    warehouse = county.warehouse
+    duckdb_reference.export(warehouse.dsn["builder"], tmp_path)
+    seeds = warehouse.settings.dbt_project / "seeds"
+    with (
+        duckdb_reference.build(tmp_path, seeds) as engine,
+        database.connect(warehouse.dsn["builder"]) as connection,
+    ):
+        for subject, (rows, theirs, ours) in duckdb_reference.differences(
+            engine, connection
+        ).items():
+            assert rows > 10, subject
+            assert not theirs and not ours, subject
 
 
 def test_planted_defects_touch_nobody_else(new_warehouse, tmp_path_factory):

@@ -15,36 +15,28 @@ boundary as (
     where lapsed_from > start_on and (ends_before is null or lapsed_from < ends_before)
 ),
 
-slice as (
-    select
-        boundary.*,
-        lead(starts_on) over (partition by la_code, person_id order by starts_on) as ends_before
-    from boundary
-),
-
 ranked as (
     select
-        slice.la_code,
-        slice.person_id,
-        slice.starts_on,
-        slice.ends_before,
+        boundary.la_code,
+        boundary.person_id,
+        boundary.starts_on,
         activity.activity_spell_id,
         activity.activity_code,
         activity.status_bucket,
-        coalesce(activity.lapsed_from <= slice.starts_on, false) as is_lapsed,
+        coalesce(activity.lapsed_from <= boundary.starts_on, false) as is_lapsed,
         row_number() over (
-            partition by slice.la_code, slice.person_id, slice.starts_on
+            partition by boundary.la_code, boundary.person_id, boundary.starts_on
             order by
                 activity.start_on desc nulls last,
                 activity.ascertained_on desc nulls last,
                 activity.verified_on desc nulls last,
                 {{ bytewise('activity.activity_id') }} desc nulls last
-        ) as rank_in_slice
-    from slice
+        ) as rank_at_boundary
+    from boundary
     left join activity
-        on activity.la_code = slice.la_code
-        and activity.person_id = slice.person_id
-        and {{ in_force('activity.start_on', 'activity.ends_before', 'slice.starts_on') }}
+        on activity.la_code = boundary.la_code
+        and activity.person_id = boundary.person_id
+        and {{ in_force('activity.start_on', 'activity.ends_before', 'boundary.starts_on') }}
 ),
 
 state as (
@@ -52,40 +44,38 @@ state as (
         la_code,
         person_id,
         starts_on,
-        ends_before,
         activity_spell_id,
         activity_code,
         is_lapsed,
         case when activity_spell_id is null or is_lapsed then 'NOT_KNOWN' else status_bucket end as status_bucket,
-        coalesce(activity_spell_id, '') || is_lapsed as state_key
+        coalesce(activity_spell_id, '') as activity_key
     from ranked
-    where rank_in_slice = 1
+    where rank_at_boundary = 1
 ),
 
 marked as (
     select
         state.*,
-        case when state_key = lag(state_key) over person_in_order then 0 else 1 end as is_new
+        case
+            when activity_key = lag(activity_key) over person_in_order and is_lapsed = lag(is_lapsed) over person_in_order
+                then 0
+            else 1
+        end as is_new
     from state
     window person_in_order as (partition by la_code, person_id order by starts_on)
-),
-
-numbered as (
-    select
-        marked.*,
-        sum(is_new) over (partition by la_code, person_id order by starts_on) as segment_number
-    from marked
 )
 
+-- There is no hole, so a segment ends where the next one starts, and the last is open.
 select
     la_code,
     person_id,
-    cast(segment_number as integer) as segment_number,
-    min(starts_on) as starts_on,
-    case when count(*) = count(ends_before) then max(ends_before) end as ends_before,
-    min(activity_spell_id) as activity_spell_id,
-    min(activity_code) as activity_code,
-    min(status_bucket) as status_bucket,
-    bool_or(is_lapsed) as is_lapsed
-from numbered
-group by la_code, person_id, segment_number
+    cast(row_number() over person_in_order as integer) as segment_number,
+    starts_on,
+    lead(starts_on) over person_in_order as ends_before,
+    activity_spell_id,
+    activity_code,
+    status_bucket,
+    is_lapsed
+from marked
+where is_new = 1
+window person_in_order as (partition by la_code, person_id order by starts_on)
