@@ -56,7 +56,10 @@ with DAG(
         doc_md="Feeds that have files in the inbox or left undecided in landing.",
     )
     load = IngestFeedOperator.partial(
-        task_id="load", conn_id="neet_loader", doc_md="Lands and loads the inbox of one feed."
+        task_id="load",
+        conn_id="neet_loader",
+        map_index_template="{{ task.feed }}",
+        doc_md="Lands and loads the inbox of one feed.",
     ).expand(feed=feeds.output)
     announce = AnnounceDeliveriesOperator(
         task_id="announce",

@@ -261,7 +261,7 @@ def _separated(block: str, delimiter: str) -> str | None:
     return "".join(pieces)
 
 
-def join_key(parts: list[str]) -> str:
+def join_key(parts: Sequence[str]) -> str:
     """Key columns as one text, unambiguous whatever they hold."""
     if len(parts) == 1:
         return parts[0]
@@ -644,7 +644,7 @@ class CsvReading(Reading):
         digests = [
             sha256(text.rstrip(SEPARATOR).encode()).hexdigest()[:HASH_CHARACTERS] for text in texts
         ]
-        keys = self._keys_of(texts)
+        keys = self._keys_of(texts, has_marks="|" in separated or "\\" in separated)
         fresh = texts
         if self.readable:
             known = map(self.readable.get, keys)
@@ -675,11 +675,13 @@ class CsvReading(Reading):
         columns.append([""] * len(texts))  # the values of a column that the file does not have
         return list(map(SEPARATOR.join, zip(*self._pick(columns), strict=True))), filled
 
-    def _keys_of(self, texts: list[str]) -> list[str]:
-        splits = self._key_splits
+    def _keys_of(self, texts: list[str], has_marks: bool) -> list[str]:
+        """Args: has_marks: a bar or backslash occurs, which :func:`join_key` must tell from its own."""
+        pick, splits = self._pick_key, self._key_splits
         if self._has_one_key:
-            return [self._pick_key(text.split(SEPARATOR, splits)) for text in texts]
-        return [join_key(self._pick_key(text.split(SEPARATOR, splits))) for text in texts]
+            return [pick(text.split(SEPARATOR, splits)) for text in texts]
+        join = join_key if has_marks else "|".join
+        return [join(pick(text.split(SEPARATOR, splits))) for text in texts]
 
     def _are_readable(self, texts: list[str]) -> bool:
         """Whether every value is one that its type accepts and leaves as it is, and no key is blank."""

@@ -15,6 +15,7 @@ from test_reading import CONTRACT, Read
 from neet import progress
 from neet.database import DELIVERY_LOCK, connect
 from neet.feeds import ingest, landing, loading, reading
+from neet.feeds.profile import profile
 
 
 def rows(count: int, **labels: str) -> list[list]:
@@ -241,3 +242,36 @@ def test_plain_quotes_and_other_columns_are_read_by_blocks(tmp_path, monkeypatch
     assert len(found.rows) == 900
     assert found.values["T1"] == ["T1", "thing, 1", "2021-09-01", "1", "1.5"]
     assert CONTRACT.columns[0].name == "item_id"
+
+
+def test_composite_keys_are_the_same_by_blocks_and_row_by_row(toy_desk, tmp_path, monkeypatch):
+    text = toy_desk.contract("toy").text
+    made = text.index("name: label")
+    key = "primaryKey: true\n        primaryKeyPosition: 2\n        required: true\n        "
+    place = text.index("classification", made)
+    desk = with_contracts(toy_desk, tmp_path / "two", {"toy": text[:place] + key + text[place:]})
+    contract = desk.contract("toy")
+    assert [column.name for column in contract.key] == ["item_id", "label"]
+    labels = ["plain", "with|bar", "back\\slash", "\\|", "|"]
+    content = as_csv(
+        TOY_HEADER,
+        [
+            [f"T{n}|" if n % 4 == 3 else f"T{n}", label, "", "", ""]
+            for n, label in enumerate(labels * 9)
+        ],
+    )
+    found = []
+    for by_row in (False, True):
+        if by_row:
+            monkeypatch.setattr(reading.CsvReading, "_at_once", lambda self, block: None)
+        else:
+            one = reading.CsvReading._one
+            monkeypatch.setattr(reading.CsvReading, "_one", lambda *_: pytest.fail("row by row"))
+        path = tmp_path / "keys.csv"
+        path.write_text(content)
+        opened = reading.open_file(path, contract, contract.layouts[0], "snapshot", profile(path))
+        found.append([row for rows in opened.blocks() for row in rows])
+        opened.close()
+        monkeypatch.setattr(reading.CsvReading, "_one", one)
+    assert found[0] == found[1] and len(found[0]) == 45
+    assert found[0][1][1] == "T1|with\\|bar"
