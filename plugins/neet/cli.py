@@ -153,8 +153,7 @@ def status(output: Output) -> None:
     found = report.status(settings, states, stack.crashes(), airflow_dsn=stack.airflow_dsn)
     output.result(found)
     report.print_status(output, found, stack.api_url if states else None)
-    is_up = bool(states) and set(states.values()) == {"RUNNING"}
-    sys.exit(DONE if is_up and "database" not in found and "airflow" not in found else FAILED)
+    sys.exit(DONE if report.is_well(found) else FAILED)
 
 
 @main.command()
@@ -371,13 +370,11 @@ def check_return(
     Exit status: 0 no findings, 1 findings, 3 refused whole, 2 the check itself could not be done.
     """
     from neet.rules import check_return as checking
-    from neet.services.postgres import PostgresFailed
-    from neet.services.stack import StackError
 
     report = report or file.with_name(f"{file.stem}.check.html")
     if report.resolve() == file.resolve():
         output.fail("--report names the file that is to be checked; give it another name.", 2)
-    try:
+    with _no_verdict_on_errors(output):
         with checking.Check(_database_for_gate(output), file, mode, version) as check:
             with _reading_progress(output, file) as progress:
                 result = check.run(progress)
@@ -394,12 +391,35 @@ def check_return(
                 output.result(data | {"report": report, "findings": check.findings()})
             else:
                 check.write_csv(sys.stdout.buffer)
-    except (checking.CheckError, StackError, PostgresFailed) as error:
-        output.fail(str(error), 2)
     for line in checking.summary(result):
         output.say(line)
     output.say(f"Report: {report}")
     sys.exit(3 if result.refused else 0 if result.is_clean else 1)
+
+
+@contextlib.contextmanager
+def _no_verdict_on_errors(output: Output):
+    """What goes wrong with a check says nothing of the file: exit status 2, which is never taken for findings."""
+    import psycopg
+
+    from neet.rules.check_return import CheckError
+    from neet.services.postgres import PostgresFailed
+    from neet.services.stack import StackError
+
+    try:
+        yield
+    except (CheckError, StackError, PostgresFailed) as error:
+        output.fail(str(error), 2)
+    except psycopg.Error as error:
+        output.fail(f"The database failed, so nothing is known of the file: {error}", 2)
+    except KeyboardInterrupt:
+        output.fail("Stopped. Nothing is known of the file.", 2)
+    except (click.ClickException, BrokenPipeError):
+        raise
+    except Exception:
+        import traceback
+
+        output.fail(f"{traceback.format_exc()}The check broke; nothing is known of the file.", 2)
 
 
 def _database_for_gate(output: Output) -> str:

@@ -154,17 +154,19 @@ def status(
         airflow_dsn: of Airflow's metadata; ``None`` leaves out what runs in Airflow.
     Returns:
         ``database`` is there only when the warehouse does not answer, ``airflow`` only when Airflow's metadata does
-        not: it says why. ``next`` holds one sentence for each thing a person should do, most pressing first.
+        not: it says why. ``supervised`` is false where `neet up` never ran: containers run the services there, or
+        nothing does. ``running`` is None where it is not known. ``next`` holds one sentence for each thing a person should do, most pressing first.
     """
     today = today or dt.date.today()
     day_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=1)).isoformat()
     found: dict[str, Any] = {
         "home": str(settings.home),
+        "supervised": (settings.run / "installation.json").exists(),
         "services": states,
         "silent": {},
         "newest_crash": crashes[-1] if crashes else None,
         "crashes_last_day": [crash for crash in crashes if crash["at"] >= day_ago],
-        "running": [],
+        "running": None,
         "progress": progress.running(settings),
         "published": None,
         "deliveries": [],
@@ -204,6 +206,13 @@ def status(
     return found
 
 
+def is_well(found: dict[str, Any]) -> bool:
+    """Whether every service that is known here runs, and what was asked answers."""
+    states = found["services"]
+    runs = set(states.values()) == {"RUNNING"} if states else not found["supervised"]
+    return runs and "database" not in found and "airflow" not in found
+
+
 def _reason(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
@@ -238,10 +247,14 @@ def _what_next(settings: Settings, found: dict[str, Any]) -> list[str]:
 
 def _services_next(settings: Settings, found: dict[str, Any]) -> list[str]:
     states = found["services"]
-    if not (settings.run / "installation.json").exists() and "database" in found:
+    if not found["supervised"] and "database" in found:
         return ["Nothing is set up here. Type `./neet up` (or `make demo` for a synthetic county)."]
     if not states and "database" in found:
         return ["Everything is stopped. Type `./neet up`; nothing is lost meanwhile."]
+    if not states and found["supervised"]:
+        return [
+            "The database answers, but Supervisor does not run, and Airflow with it. Type `./neet up`."
+        ]
     hints = []
     down = [name for name, state in states.items() if state != "RUNNING"]
     if down:
@@ -288,7 +301,7 @@ def _data_next(settings: Settings, found: dict[str, Any]) -> list[str]:
             f"{late[0]['census_point']} was due on {late[0]['due_on']} and waits for {feeds}. Put the files into "
             f"{settings.inbox}/<feed>/, or type `./neet deliver FEED FILE`."
         )
-    waiting = [row for row in found["running"] if row["task_id"] == "sign_off"]
+    waiting = [row for row in found["running"] or [] if row["task_id"] == "sign_off"]
     for row in waiting:
         hints.append(
             f"The return of {row['partition_key'] or 'a census point'} waits for a signature: in Airflow's page of the "
@@ -317,7 +330,7 @@ def _ago(moment: dt.datetime | str | None) -> str:
 def _running_rows(found: dict[str, Any]) -> list[tuple]:
     """Airflow's tasks, then the work that tells how far it is."""
     tasks: dict[tuple, list[dict]] = {}
-    for row in found["running"]:
+    for row in found["running"] or []:
         key = (row["dag_id"], row["partition_key"], row["task_id"], row["state"])
         tasks.setdefault(key, []).append(row)
     rows = []
@@ -347,7 +360,12 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
         )
         for name, state in services.items()
     ]
-    output.table("Services", ["service", "state"], rows or [("all", "stopped")])
+    elsewhere = not services and not found["supervised"] and "database" not in found
+    nothing = (
+        "all",
+        "not run by `neet up`: see whoever runs the containers" if elsewhere else "stopped",
+    )
+    output.table("Services", ["service", "state"], rows or [nothing])
     crash = found["newest_crash"]
     if crash:
         count = len(found["crashes_last_day"])
@@ -371,7 +389,7 @@ def print_status(output: Output, found: dict[str, Any], url: str | None) -> None
 
 def _print_data(output: Output, found: dict[str, Any]) -> None:
     running = _running_rows(found)
-    if running or "airflow" not in found:
+    if running or found["running"] is not None:
         output.table(
             "Running now", ["what", "step", "for", "state"], running or [("nothing", "", "", "")]
         )

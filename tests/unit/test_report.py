@@ -80,7 +80,7 @@ except SystemExit as ended:
     assert [name for name in HEAVY if name in told["modules"]] == []
     assert "psycopg" in told["modules"], "it did ask the warehouse"
     assert "database" not in json.loads(done.stdout), done.stdout
-    assert told["exit"] == cli.FAILED, "no service runs"
+    assert told["exit"] == cli.DONE, "services that others run are theirs to watch"
 
 
 def _path() -> dict[str, str]:
@@ -111,12 +111,23 @@ def test_a_server_that_does_not_answer_is_named_and_what_to_type(tmp_path, monke
     assert stopped["next"] == [
         "Everything is stopped. Type `./neet up`; nothing is lost meanwhile."
     ]
+    assert not report.is_well(stopped)
     states = {"postgres": "FATAL", "scheduler": "RUNNING"}
     crashed = report.status(settings, states, [], dt.date(2021, 12, 15))
     assert crashed["next"][0].startswith("postgres is not running. Type `./neet up`")
     states["postgres"] = "RUNNING"
     (hung,) = report.status(settings, states, [], dt.date(2021, 12, 15))["next"]
     assert "does not answer" in hung and "postgres.log" in hung
+
+
+def test_a_dead_supervisor_is_told_though_the_database_answers(warehouse):
+    warehouse.settings.run.mkdir(parents=True)
+    (warehouse.settings.run / "installation.json").write_text("{}")
+    found = status(warehouse, "2021-12-15")
+    assert not report.is_well(found)
+    assert "Supervisor does not run" in found["next"][0]
+    assert report.is_well(status(warehouse, "2021-12-15", {"postgres": "RUNNING"}))
+    assert not report.is_well(status(warehouse, "2021-12-15", {"postgres": "STOPPED"}))
 
 
 def test_when_all_is_well_it_says_when_the_next_point_is(warehouse):
