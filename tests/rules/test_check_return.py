@@ -24,7 +24,7 @@ from click.testing import CliRunner
 from neet.cli import main
 from neet.database import connect
 from neet.nccis import layout, xml
-from neet.rules import check_return
+from neet.rules import check_return, codes
 from neet.rules.pack import available, load_pack
 from neet.settings import PROJECT_ROOT
 from tests.rules.small_census import valid_record
@@ -350,6 +350,23 @@ def test_a_check_that_cannot_be_done_is_neither_sound_nor_faulty(check, options,
     ran = check(SOUND, *options)
     assert ran.status == 2 and words in " ".join(ran.stderr.split())
     assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (codes.SeedError("no row for *"), "no row for *"),
+        (RuntimeError("a bug"), "a bug"),
+        (KeyboardInterrupt(), "Stopped"),
+    ],
+)
+def test_whatever_breaks_is_never_taken_for_findings(check, monkeypatch, error, words):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(codes, "load_owners", broken)
+    ran = check(return_of(valid_record(1, send_flag="X")))
+    assert ran.status == 2 and words in ran.stderr and ran.stdout == ""
 
 
 def test_the_report_never_replaces_the_file(check, tmp_path):
