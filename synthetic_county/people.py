@@ -157,6 +157,8 @@ class Population:
             holders = size * self.settings["sen"]["plan_share"] * share
             for _ in range(self._whole(holders, dice)):
                 residents.append(self._resident(year_11, sen="plan"))
+        begins = date(academic_year(self.opening) - 1, 9, 1)
+        residents = [one for one in residents if one.gone_on >= begins]
         self._show_every_leaver(residents, dice)
         duplicates = [
             self._duplicate(person, dice)
@@ -164,7 +166,10 @@ class Population:
             if dice.chance(self.settings["moves"]["duplicate_record"] * 12)
         ]
         if self._wants("M") and not any(self._is_shown(one.leaving) for one in duplicates):
-            candidates = [one for one in residents if one.leaving is None and one.learner_number]
+            candidates = [
+                one for one in residents
+                if one.leaving is None and one.learner_number and one.lead_authority == self.places.la_code
+            ]  # fmt: skip
             duplicates.append(self._duplicate(dice.one_of(candidates), dice))
         return residents + duplicates
 
@@ -290,7 +295,7 @@ class Population:
         moves = self.settings["moves"]
         # First in the list, so that on a tie the age limit wins: nobody of 18 transfers on 1 September.
         possible = [self._age_limit(person, dice)]
-        since = max(person.entered_on, date(academic_year(self.opening) - 1, 9, 1))
+        since = max(person.entered_on, date(academic_year(self.opening) - 2, 9, 1))
         for status, name in (("T", "transfer"), ("E", "leave_england"), ("D", "die")):
             months = -math.log(1 - dice.random()) / moves[name]
             if months < 60:
@@ -398,7 +403,7 @@ class Population:
         """
         index = self._next_index
         self._next_index += 1
-        earliest = max(original.known_on + timedelta(days=20), self.shown_from - timedelta(days=60))
+        earliest = max(original.known_on + timedelta(days=20), self.shown_from - timedelta(days=7))
         latest = min(self.until - timedelta(days=60), original.gone_on, year_end(earliest))
         entered = dice.day_between(earliest, max(earliest, latest - timedelta(days=45)))
         marked = min(entered + dice.days((8, 45)), year_end(entered))
