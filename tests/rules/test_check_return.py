@@ -29,6 +29,8 @@ from neet.rules.pack import available, load_pack
 from neet.settings import PROJECT_ROOT
 from tests.rules.small_census import valid_record
 
+pytestmark = pytest.mark.slow  # each of many files is a whole check
+
 PERIOD = dt.date(2021, 12, 31)
 BLANK = dict.fromkeys(layout.record_columns()) | {"characteristic_codes": []}
 SAMPLE = PROJECT_ROOT.parent / "shared" / "domain" / "nccis_samples" / "test2.xml"

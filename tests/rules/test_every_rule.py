@@ -262,6 +262,7 @@ def test_the_years_between_have_no_rules_of_their_own():
         assert dict(load_pack(version).rules) == dict(load_pack("2020-21").rules), version
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", WITH_RULES_OF_THEIR_OWN)
 def test_sql_and_wording_agree_on_every_generated_row(warehouse, version):
     rows = Rows(version)
