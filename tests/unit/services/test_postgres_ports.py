@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from neet.services import postgres
+
+PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 
 
 def in_another_process(expression: str) -> str:
     """What the expression is, asked of a process that ends at once."""
     code = f"from neet.services import postgres; print({expression})"
     return subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout.strip()
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(PLUGINS)}, check=True,
+        capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
 
 
 def test_a_claimed_port_is_not_given_to_another_process():
