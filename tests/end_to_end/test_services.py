@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 from neet.services import postgres
-from neet.services.stack import AIRFLOW_DAEMONS, PROGRAMS, Stack
+from neet.services.stack import AIRFLOW_DAEMONS, PROGRAMS, Stack, end_group
 from neet.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -127,6 +128,18 @@ def test_a_stop_stops_all_and_a_taken_port_is_left_alone():
     finally:
         stack.down()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def test_a_worker_that_outlives_its_scheduler_is_ended():
+    """As in a stop that falls on the moment of a fork: the leader is gone, a child that heard no signal is not."""
+    leader = subprocess.Popen(
+        ["bash", "-c", "trap '' TERM; sleep 300 & exec sleep 0.2"], start_new_session=True
+    )
+    leader.wait(10)
+    assert members_of_group(leader.pid)
+    end_group(leader.pid)
+    wait_until(lambda: not members_of_group(leader.pid), 10)
+    end_group(leader.pid)
 
 
 def test_a_killed_initdb_does_not_stand_in_the_way(tmp_path):

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,12 @@ def _atomic_write(file: Path, text: str) -> None:
     with os.fdopen(handle, "w") as out:
         out.write(text)
     os.replace(name, file)
+
+
+def end_group(group: int) -> None:
+    """Kill what is left of a process group whose leader has ended; nothing when nothing is left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 class Stack:
@@ -456,13 +463,20 @@ class Stack:
                 time.sleep(0.1)
 
     def _stop(self, names: tuple[str, ...]) -> None:
-        """Stop several programs at the same time and wait for the last."""
+        """Stop several programs at the same time and wait for the last; then end what they left in their groups.
+
+        A worker that was forked while its scheduler was told to stop never heard of it.
+        """
         running = ("RUNNING", "STARTING", "BACKOFF", "STOPPING")
+        groups = {p["name"]: p["pid"] for p in self._rpc.getAllProcessInfo() if p["name"] in names}
         for name in names:
             if self.states().get(name) in running[:3]:
                 self._rpc.stopProcess(name, False)
         while any(self.states().get(name) in running for name in names):
             time.sleep(0.1)
+        for group in groups.values():
+            if group:  # nought: it did not run
+                end_group(group)
 
     def crashes(self) -> list[dict]:
         """Unexpected ends of services, oldest first: ``name``, ``at`` (ISO, UTC), ``state``."""
