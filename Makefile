@@ -53,8 +53,8 @@ test-fast: setup ## the quick ones, under a minute
 test-all: test ## those, then the ones at Kent's size (what CI runs; under half an hour)
 	@$(BIN)/python -m pytest -m system -q
 
-bench: setup ## what it costs, as ratios: benchmarks/latest.csv (about half an hour)
-	@$(BIN)/python -m benchmarks
+bench: setup ## what it costs, as ratios, in some twenty minutes; BENCH="rules xml --keep" for some
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 up: setup ## start PostgreSQL and Airflow
 	@./neet up

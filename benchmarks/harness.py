@@ -8,9 +8,11 @@ reference that does the least that could be done, in turns, in one run (:func:`a
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -154,11 +156,18 @@ class Bench:
     def close(self) -> None:
         """Stop what was started and delete it; counties stay."""
         if "stack" in self.__dict__:
-            import shutil
-
             self.stack.down()
             shutil.rmtree(self.stack.settings.home, ignore_errors=True)
             del self.__dict__["stack"]
+
+
+def measure(name: str, people: int, folder: Path) -> list[Figure]:
+    """One benchmark at one size, on an installation of its own that is gone afterwards."""
+    bench = Bench(folder)
+    try:
+        return list(importlib.import_module(f"benchmarks.bench_{name}").measure(bench, people))
+    finally:
+        bench.close()
 
 
 def machine() -> dict[str, object]:
@@ -186,15 +195,23 @@ def machine() -> dict[str, object]:
 
 
 def write(figures: list[Figure], described: dict[str, object], on: str, folder: Path) -> None:
-    """Replace ``latest.csv`` and ``machine.json``, append to ``history.csv``.
+    """Put the figures into ``latest.csv`` and ``machine.json``, append them to ``history.csv``.
+
+    Rows of ``latest.csv`` whose benchmark was not run stay.
 
     Args:
         on: date of the run, ISO, for the history.
     """
-    with (folder / "latest.csv").open("w", encoding="utf-8", newline="") as file:
+    latest = folder / "latest.csv"
+    rows = [tuple(map(str, figure.row())) for figure in figures]
+    if latest.exists():
+        with latest.open(encoding="utf-8", newline="") as file:
+            measured = {figure.name for figure in figures}
+            rows += [tuple(row) for row in csv.reader(file) if row[0] not in measured | {"name"}]
+    with latest.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
-        writer.writerows(figure.row() for figure in figures)
+        writer.writerows(sorted(rows, key=lambda row: (row[0], int(row[1]))))
     (folder / "machine.json").write_text(
         json.dumps({"measured_on": on, **described}, indent=1) + "\n"
     )
