@@ -46,15 +46,15 @@ class AirflowApi:
             )
         return answer.json() if answer.content else None
 
-    def dag_ready(self, dag_id: str) -> bool:
-        """Whether the DAG processor has read this DAG and it is not paused."""
+    def dag_ready(self, dag_id: str, even_paused: bool = False) -> bool:
+        """Whether the DAG processor has read this DAG and it is not paused (or may be)."""
         try:
             dag = self._request("GET", f"/api/v2/dags/{dag_id}")
         except AirflowError as error:
             if "answered 404" in str(error):
                 return False
             raise
-        return not dag["is_paused"] and not dag["is_stale"]
+        return (even_paused or not dag["is_paused"]) and not dag["is_stale"]
 
     def pause(self, dag_id: str, is_paused: bool) -> None:
         """Stop a DAG from starting runs of its own, or let it again; what waits meanwhile is kept."""

@@ -57,14 +57,22 @@ def client(stack: Stack) -> AirflowApi:
     return AirflowApi(stack.api_url, "neet_cli", stack.installation()["airflow_users"]["neet_cli"])
 
 
-def wait_for_dag(api: AirflowApi, dag_id: str, seconds: float = 120) -> None:
+def wait_for_dag(
+    api: AirflowApi, dag_id: str, seconds: float = 120, even_paused: bool = False
+) -> None:
     """Wait until the DAG processor has read a DAG.
 
+    Args:
+        even_paused: a DAG that starts no runs will do.
     Raises:
-        CensusError: it has not within ``seconds``; the message holds the import errors.
+        CensusError: it has not within ``seconds``, or it is paused; the message holds the import errors.
     """
     deadline = time.monotonic() + seconds
-    while not api.dag_ready(dag_id):
+    while not api.dag_ready(dag_id, even_paused):
+        if not even_paused and api.dag_ready(dag_id, even_paused=True):
+            raise CensusError(
+                f"The DAG {dag_id} is paused, so none of its runs would start. Unpause it in Airflow."
+            )
         if time.monotonic() > deadline:
             errors = "\n".join(api.import_errors()) or "no import error is known"
             raise CensusError(f"Airflow has no usable DAG {dag_id} after {seconds:.0f} s: {errors}")

@@ -107,8 +107,10 @@ def run(
         starting.result()
     schedule = list(csv.DictReader((county / "schedule.csv").open(encoding="utf-8")))
     api = census_run.client(stack)
-    for dag in (INGEST, BUILD, census_run.DAG):
+    for dag in (INGEST, census_run.DAG):
         census_run.wait_for_dag(api, dag)
+    # a demonstration that was killed left it paused
+    census_run.wait_for_dag(api, BUILD, even_paused=True)
     points = [p.census_point for p in calendar.census_points(settings.la_code, first, last)]
     sealed = _column(stack, SEALED)
     for point in sealed:
