@@ -27,15 +27,30 @@ class Installation:
     def settings(self) -> Settings:
         return self.stack.settings
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
+            "NEET_HOME": str(self.settings.home),
+            "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Begin ``./neet`` and leave it running; what it says, errors too, is its ``stdout``."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "neet.cli", *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
     def neet(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess:
         """Run ``./neet`` as a person would, against this installation."""
         done = subprocess.run(
             [sys.executable, "-m", "neet.cli", *arguments],
-            env=os.environ
-            | {
-                "NEET_HOME": str(self.settings.home),
-                "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}",
-            },
+            env=self._environment,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
