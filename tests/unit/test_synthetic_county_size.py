@@ -28,6 +28,8 @@ from synthetic_county.generate import Summary
 from synthetic_county.parameters import ParameterError, load, named_sets
 from synthetic_county.places import Places
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 WINTER = ("2021-12", "2022-01", "2022-02")
 

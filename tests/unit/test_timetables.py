@@ -242,6 +242,7 @@ def test_working_days_skip_weekends_and_bank_holidays():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_working_day_of_eight_years_once():
     keys = [info.partition_key for info in walk(WorkingDayTimetable("2019-01-01"))]
     assert len(keys) == len(set(keys)) and keys == sorted(keys)

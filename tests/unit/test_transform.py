@@ -142,6 +142,7 @@ def test_an_outcome_is_written_even_when_the_work_breaks(warehouse):
     assert (status, error, finished) == ("failed", "'broken'", True)
 
 
+@pytest.mark.slow
 def test_a_project_that_does_not_compile_says_which_file(warehouse, tmp_path):
     root = tmp_path / "checkout"
     shutil.copytree(
