@@ -99,14 +99,7 @@ def _target(settings: Settings) -> Path:
 def _plain_dbt(settings: Settings, run: CensusRun) -> None:
     """What a person would type, in a process of its own; the schema is emptied first, as the run does."""
     _empty(settings, PLAIN)
-    variables = {
-        "lineage": "census",
-        "known_seq": run.known_seq,
-        "la_code": run.la_code,
-        "census_point": run.census_point,
-        "period_end": run.period_end.isoformat(),
-        "census_schema": PLAIN,
-    }
+    variables = transform.census_variables(run, PLAIN)
     told = {
         f"NEET_RUN_{name.upper()}": str(value)
         for name, value in variables.items()

@@ -183,14 +183,7 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
             known_seq=run.known_seq,
             fingerprint=seed_fingerprint(settings),
         )
-        variables = {
-            "lineage": "census",
-            "known_seq": run.known_seq,
-            "la_code": run.la_code,
-            "census_point": run.census_point,
-            "period_end": run.period_end.isoformat(),
-            "census_schema": building,
-        }
+        variables = census_variables(run, building)
         with _recorded(dsn_builder, build) as outcome:
             _empty_schema(dsn_builder, building)
             with _seeds(settings, dsn_builder, outcome, variables):
@@ -198,6 +191,18 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
             _rename_schema(dsn_builder, building, run.schema_name)
             outcome.status = "built"
     return outcome.build()
+
+
+def census_variables(run: CensusRun, schema: str) -> dict[str, object]:
+    """What dbt is told to build the return of a run in a schema."""
+    return {
+        "lineage": "census",
+        "known_seq": run.known_seq,
+        "la_code": run.la_code,
+        "census_point": run.census_point,
+        "period_end": run.period_end.isoformat(),
+        "census_schema": schema,
+    }
 
 
 def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -> Publication:
