@@ -24,7 +24,7 @@ TYPES = {"string": "text", "date": "date", "integer": "integer", "number": "numb
 DATE_FORMS = ("iso", "iso_time", "day_first", "day_first_time", "excel_serial")
 MODES = ("snapshot", "delta", "event")
 SCOPES = ("provider", "period")
-FORMATS = ("csv", "nccis_xml")
+FORMATS = ("csv", "xlsx", "xml", "nccis_xml")
 ENCODINGS = ("utf-8", "windows-1252")
 DUPLICATE_POLICIES = ("reject_later", "number")
 PRIVACY_CLASSES = ("none", "personal", "identifier", "special_category")
@@ -146,6 +146,7 @@ class Contract:
 
     Attributes:
         columns: every column of every layout, in the order of ``schema.properties``: the raw table.
+        formats: of :data:`FORMATS`; which one a file has is read off its content.
         modes: what files of the feed may be; a pattern without a ``mode`` group has exactly one.
         scope: which open rows a snapshot speaks for: all of its ``provider``, or of its ``period``.
         provider, la_code: fixed ones, for feeds whose file name carries none.
@@ -162,7 +163,7 @@ class Contract:
     cadence: str
     file_name: re.Pattern
     example: str
-    format: str
+    formats: tuple[str, ...]
     modes: tuple[str, ...]
     scope: str
     provider: str | None
@@ -413,7 +414,7 @@ def _build(standard: OpenDataContractStandard, text: str, path: str) -> Contract
         cadence=extras.get("cadence", str),
         file_name=file_name,
         example=delivery.get("example", str),
-        format=delivery.choice("format", FORMATS),
+        formats=_formats(delivery),
         modes=modes,
         scope=delivery.choice("scope", SCOPES, "provider"),
         provider=delivery.get("provider", str, None),
@@ -449,19 +450,29 @@ def _pattern(delivery: _Part, modes: tuple[str, ...]) -> re.Pattern:
     except re.error as error:
         delivery.fail(f"is not a regular expression: {error}", "fileName")
     groups = set(pattern.groupindex)
-    unknown = groups - {"provider", "mode", "as_at", "period"}
+    unknown = groups - {"provider", "mode", "as_at", "period", "academic_year"}
     if unknown:
         delivery.fail(f"unknown named groups {', '.join(sorted(unknown))}", "fileName")
     if not pattern.fullmatch(delivery.get("example", str)):
         delivery.fail("does not fit the pattern fileName", "example")
     if len(modes) != 1 and "mode" not in groups:
         delivery.fail("needs a named group `mode`, for there are several", "fileName")
-    if delivery.value.get("format") == "csv":
+    if delivery.value.get("format") != "nccis_xml":
         if "provider" not in groups and not delivery.value.get("provider"):
             delivery.fail("give a provider, or a named group `provider` in fileName", "provider")
-        if not groups & {"as_at", "period"}:
-            delivery.fail("needs a named group `as_at` or `period`", "fileName")
+        if not groups & {"as_at", "period", "academic_year"}:
+            delivery.fail("needs a named group `as_at`, `period` or `academic_year`", "fileName")
     return pattern
+
+
+def _formats(delivery: _Part) -> tuple[str, ...]:
+    """The formats a file of the feed may have: one name, or a list."""
+    if isinstance(delivery.value.get("format"), list):
+        found = delivery.names("format", FORMATS)
+        if not found or ("nccis_xml" in found and len(found) > 1):
+            delivery.fail("lists no format, or nccis_xml beside another", "format")
+        return found
+    return (delivery.choice("format", FORMATS),)
 
 
 def _retention(standard: OpenDataContractStandard, path: str) -> str:

@@ -189,13 +189,15 @@ def identify(contract: Contract, file: Path, la_code: str) -> Identity:
             problem=f"unknown_file_name: the name {file.name!r} does not say whose file this is, for "
             f"when. This feed's files are called like {contract.example}. Rename it and deliver it again.",
         )
-    if contract.format == "nccis_xml":
+    if "nccis_xml" in contract.formats:
         return _identify_return(contract, file, unknown)
     groups = {name: value for name, value in match.groupdict().items() if value is not None}
     provider = groups.get("provider", contract.provider)
     try:
         as_at = _eight_digits(groups["as_at"]) if "as_at" in groups else None
-        period = groups.get("period") or as_at.isoformat()
+        period = groups.get("period") or (
+            f"AY{groups['academic_year']}" if "academic_year" in groups else as_at.isoformat()
+        )
         first_day(period)
         if not SAFE_PART.fullmatch(provider):
             raise ValueError(provider)
@@ -249,11 +251,17 @@ def _eight_digits(text: str) -> dt.date:
 
 
 def first_day(period: str) -> dt.date:
-    """First day of a period, which is ``2021``, ``2021-12`` or ``2021-12-31``: it picks the layout.
+    """First day of a period, which is ``2021``, ``2021-12``, ``2021-12-31`` or ``AY2021-22``, an academic
+    year: it picks the layout.
 
     Raises:
         ValueError: it is none of these, or no such day exists.
     """
+    if period.startswith("AY"):
+        first, last = period[2:].split("-")
+        if (int(first) + 1) % 100 != int(last):
+            raise ValueError(period)
+        return dt.date(int(first), 9, 1)
     parts = [int(part) for part in period.split("-")]
     return dt.date(*(parts + [1, 1])[:3])
 

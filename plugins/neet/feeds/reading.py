@@ -948,6 +948,6 @@ def open_file(
             "it has no bytes, not even a header, so it does not say that there is nothing to report. "
             f"Ask {contract.owner_service} for the file; a nil return is a header alone.",
         )
-    if contract.format == "nccis_xml":
+    if "nccis_xml" in contract.formats:
         return NccisReading(path, contract)
     return CsvReading(path, contract, layout, mode, profile)

@@ -1,0 +1,1 @@
+{{ history_of('ccis_flat_extract') }}

@@ -1,0 +1,1 @@
+{{ history_of('college_joiners_leavers') }}

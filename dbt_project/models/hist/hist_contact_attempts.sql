@@ -1,0 +1,1 @@
+{{ history_of('contact_attempts') }}

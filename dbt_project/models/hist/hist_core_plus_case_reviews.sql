@@ -1,0 +1,1 @@
+{{ history_of('core_plus_case_reviews') }}

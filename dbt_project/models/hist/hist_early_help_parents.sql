@@ -1,0 +1,1 @@
+{{ history_of('early_help_parents') }}

@@ -1,0 +1,1 @@
+{{ history_of('kent_choices_applications') }}

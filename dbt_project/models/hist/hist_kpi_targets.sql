@@ -1,0 +1,1 @@
+{{ history_of('kpi_targets') }}

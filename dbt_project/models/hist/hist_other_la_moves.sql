@@ -1,0 +1,1 @@
+{{ history_of('other_la_moves') }}

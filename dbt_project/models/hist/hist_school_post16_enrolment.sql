@@ -1,0 +1,1 @@
+{{ history_of('school_post16_enrolment') }}

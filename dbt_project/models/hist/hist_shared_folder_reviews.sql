@@ -1,0 +1,1 @@
+{{ history_of('shared_folder_reviews') }}

@@ -1,0 +1,1 @@
+{{ history_of('synergy_send') }}

@@ -1,0 +1,1 @@
+{{ history_of('training_provider_learners') }}

@@ -1,0 +1,1 @@
+{{ history_of('youth_justice_orders') }}
