@@ -53,6 +53,12 @@ with DAG(
         build=seeds.output,
         doc_md="Every version of every row, with when it was known.",
     )
+    identity = BuildLayerOperator(
+        task_id="identity",
+        layer="identity",
+        build=seeds.output,
+        doc_md="Who each record of each system is about: linkage, and its queue.",
+    )
     intermediate = BuildLayerOperator(
         task_id="intermediate",
         layer="intermediate",
@@ -70,4 +76,4 @@ with DAG(
         build=seeds.output,
         doc_md="Shows the whole build to readers in one transaction.",
     )
-    seeds >> hist >> intermediate >> marts >> publish
+    seeds >> hist >> identity >> intermediate >> marts >> publish

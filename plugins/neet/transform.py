@@ -31,8 +31,14 @@ from neet.version import code_version
 
 log = logging.getLogger(__name__)
 
-LAYERS = ("seeds", "hist", "intermediate", "marts")
+LAYERS = ("seeds", "hist", "identity", "intermediate", "marts")
 """One selector of ``selectors.yml`` each, in the order they are built."""
+
+AROUND_LINKAGE = {
+    None: ("before_linkage", "after_linkage"),
+    "identity": ("identity_records", "identity_links"),
+}
+"""Selectors before and after linkage, which reads what dbt made and writes what dbt reads next."""
 
 LIVE_LOCK = 8_860_101
 """Advisory lock of the live lineage: one build or publication at a time."""
@@ -149,9 +155,13 @@ def build_live(
         variables = {"lineage": "live", "known_seq": build.known_seq, "la_code": settings.la_code}
         with _recorded(dsn_builder, build) as outcome:
             with _seeds(settings, dsn_builder, outcome, variables):
-                if layer != "seeds":
-                    selector = layer or "models"
-                    _dbt(settings, dsn_builder, ["--selector", selector], variables, outcome)
+                if layer in AROUND_LINKAGE:
+                    before, after = AROUND_LINKAGE[layer]
+                    _dbt(settings, dsn_builder, ["--selector", before], variables, outcome)
+                    _link(dsn_builder, build.known_seq, outcome)
+                    _dbt(settings, dsn_builder, ["--selector", after], variables, outcome)
+                elif layer != "seeds":
+                    _dbt(settings, dsn_builder, ["--selector", layer], variables, outcome)
             if layer in (None, LAYERS[-1]):
                 outcome.status = "built"
     return outcome.build()
@@ -462,6 +472,15 @@ def _seeds_are_loaded(settings: Settings, dsn: str) -> bool:
             return False
         row = connection.execute("select seed_fingerprint from reference.loaded").fetchone()
     return row is not None and row[0] == seed_fingerprint(settings)
+
+
+def _link(dsn: str, known_seq: int, outcome: _Outcome) -> None:
+    """Find out who the records of every system are about; what it did stands in the build's row."""
+    from neet.identity import linking
+
+    done = linking.link(dsn, known_seq)
+    log.info("%s", done.words)
+    outcome.detail["identity"] = dataclasses.asdict(done)
 
 
 def _dbt(

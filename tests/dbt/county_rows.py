@@ -11,7 +11,10 @@ from pathlib import Path
 from psycopg import sql
 
 from neet.database import connect
+from neet.feeds.contract import load_contract
 from neet.settings import PROJECT_ROOT
+
+FEEDS = PROJECT_ROOT / "expectations" / "feeds"
 
 KEYS = {
     "core_plus_people": ["young_persons_id"],
@@ -98,6 +101,9 @@ class County:
         """
         self.seq += 1
         provider = provider or self.la_code
+        key_columns = KEYS.get(feed) or [
+            column.name for column in load_contract(FEEDS / f"{feed}.yml").key
+        ]
         la_code = la_code or self.la_code
         accepted_at = self.started + dt.timedelta(hours=self.seq)
         delivery_id = hashlib.sha256(f"{feed}|{self.seq}".encode()).hexdigest()[:32]
@@ -111,7 +117,7 @@ class County:
                  accepted_at, accepted_at, self.seq, len(rows), len(rows)],
             )  # fmt: skip
             for number, row in enumerate(rows, start=2):
-                key = "|".join(str(row[column]) for column in KEYS[feed])
+                key = "|".join(str(row[column]) for column in key_columns)
                 values = {
                     "la_code": la_code,
                     "provider": provider,

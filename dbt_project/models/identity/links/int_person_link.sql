@@ -1,0 +1,14 @@
+{#  What linkage found (plugins/neet/identity), for whoever joins another system's rows to people. #}
+select
+    la_code,
+    source_feed,
+    source_key,
+    person_id,
+    young_persons_id,
+    method,
+    score,
+    status,
+    evidence,
+    model_version,
+    decision_id
+from {{ source('identity', 'link') }}
