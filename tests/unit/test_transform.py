@@ -87,7 +87,9 @@ def test_nothing_to_publish_is_said_so(warehouse):
 
 
 def test_a_layer_belongs_to_a_build(warehouse):
-    with pytest.raises(ValueError, match="expected one of seeds, hist, identity, intermediate, marts"):
+    with pytest.raises(
+        ValueError, match="expected one of seeds, hist, identity, intermediate, marts"
+    ):
         transform.build_live(warehouse.settings, warehouse.dsn["builder"], layer="staging")
     with pytest.raises(ValueError, match="give the build_id"):
         transform.build_live(warehouse.settings, warehouse.dsn["builder"], layer="hist")
