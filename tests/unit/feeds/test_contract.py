@@ -65,6 +65,12 @@ def test_keys_of_core_plus(contracts):
         "core_plus_activities": ["ActivityID"],
         "core_plus_characteristics": ["YoungPersonsID", "CharacteristicCode", "StartDate"],
         "core_plus_september_guarantee": ["YoungPersonsID", "GuaranteeYear", "YearGroup"],
+        "core_plus_cases": ["CaseID"],
+        "core_plus_case_reviews": ["ReviewID"],
+        "core_plus_needs": ["YoungPersonsID", "NeedKind", "NeedCode", "StartDate"],
+        "core_plus_contact_details": ["YoungPersonsID"],
+        "core_plus_at_risk": ["YoungPersonsID", "AcademicYear"],
+        "core_plus_users": ["UserID"],
     }
 
 
@@ -158,7 +164,7 @@ BREAKS = {
     "bad pattern": ("(?P<as_at>", "(?P<as_at", "is not a regular expression"),
     "unknown group": ("(?P<as_at>", "(?P<asat>", "unknown named groups asat"),
     "no mode group": ("(?P<mode>snapshot|delta)", "(snapshot|delta)", "needs a named group `mode`"),
-    "no period": ("(?P<as_at>[0-9]{8})", "[0-9]{8}", "needs a named group `as_at` or `period`"),
+    "no period": ("(?P<as_at>[0-9]{8})", "[0-9]{8}", "a named group `as_at`, `period` or `ac"),
     "wrong example": ("886_toy_snapshot_20211231", "toy", "does not fit the pattern"),
     "dates without forms": (
         "            value: [iso, iso_time, day_first, excel_serial]",
