@@ -26,6 +26,7 @@ from psycopg import sql
 
 from neet.census import CensusRun
 from neet.database import connect
+from neet.feeds import dbt_properties
 from neet.settings import Settings
 from neet.version import code_version
 
@@ -154,6 +155,8 @@ def build_live(
             build = _resume_live(dsn_builder, build_id)
         variables = {"lineage": "live", "known_seq": build.known_seq, "la_code": settings.la_code}
         with _recorded(dsn_builder, build) as outcome:
+            if begins:
+                dbt_properties.write(settings)
             with _seeds(settings, dsn_builder, outcome, variables):
                 if layer in AROUND_LINKAGE:
                     before, after = AROUND_LINKAGE[layer]
@@ -195,6 +198,7 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
         )
         variables = census_variables(run, building)
         with _recorded(dsn_builder, build) as outcome:
+            dbt_properties.write(settings)
             _empty_schema(dsn_builder, building)
             with _seeds(settings, dsn_builder, outcome, variables):
                 _dbt(settings, dsn_builder, ["--selector", "census"], variables, outcome)

@@ -59,6 +59,7 @@ COLUMN_EXTRAS = {
     "missingMarkers": "values that stand for a number that is not there, kept as they are",
     "retention": "how long the value is kept, where it differs from the contract's",
     "generated": "occurrence: numbered by the loader, not read from the file",
+    "standIn": "columns that stand in for a key column which the source may leave blank",
 }
 DELIVERY_KEYS = {
     "fileName", "example", "format", "modes", "scope", "provider", "laCode", "maxBytes",
@@ -89,6 +90,7 @@ class Column:
         privacy: one of :data:`PRIVACY_CLASSES`.
         retention: how long it is kept.
         is_generated: an occurrence number given by the loader.
+        stand_in: names of columns that tell the row from others while this key column is blank.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Column:
     forms: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     is_generated: bool = False
+    stand_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,11 @@ class Contract:
         modes: what files of the feed may be; a pattern without a ``mode`` group has exactly one.
         scope: which open rows a snapshot speaks for: all of its ``provider``, or of its ``period``.
         provider, la_code: fixed ones, for feeds whose file name carries none.
+        tags: where the feed stands in the catalogue (``F-02``), its system, and whether the layout is
+            published or assumed.
+        grain: what one row is.
+        usage: what the feed is for.
+        latency_days: how old the newest delivery may become, or ``None`` for what comes as it comes.
         sha256: of the file's text; with it the landing finds the contract a delivery was read by.
     """
 
@@ -181,6 +189,10 @@ class Contract:
     columns: tuple[Column, ...]
     layouts: tuple[Layout, ...]
     path: str
+    tags: tuple[str, ...] = ()
+    grain: str = ""
+    usage: str = ""
+    latency_days: int | None = None
     sha256: str = ""
     text: str = field(default="", repr=False)
 
@@ -199,7 +211,16 @@ class Contract:
 
         def reads(contract: Contract) -> tuple:
             columns = [
-                (c.name, c.type, c.forms, c.markers, c.required, c.key_position, c.is_generated)
+                (
+                    c.name,
+                    c.type,
+                    c.forms,
+                    c.markers,
+                    c.required,
+                    c.key_position,
+                    c.is_generated,
+                    c.stand_in,
+                )
                 for c in contract.columns
             ]
             return columns, contract.max_row_characters, contract.duplicate_keys
@@ -392,6 +413,10 @@ def _build(standard: OpenDataContractStandard, text: str, path: str) -> Contract
         for number, member in enumerate(table.properties or [])
     )
     _check_columns(columns, path)
+    if operation.value and any(column.stand_in for column in columns):
+        operation.fail(
+            "a row to be deleted is known by its key alone, so no column may have a standIn"
+        )
     encodings = extras.names("encodings", ENCODINGS, ["utf-8"])
     delimiter = delivery.get("delimiter", str, ",")
     if delimiter not in (",", ";", "\t", "|"):
@@ -438,6 +463,10 @@ def _build(standard: OpenDataContractStandard, text: str, path: str) -> Contract
         columns=columns,
         layouts=_layouts(extras.get("layouts", list, []), columns, path),
         path=path,
+        tags=tuple(standard.tags or ()),
+        grain=(table.dataGranularityDescription or "").strip(),
+        usage=((standard.description and standard.description.usage) or "").strip(),
+        latency_days=_latency(standard, path),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         text=text,
     )
@@ -480,6 +509,18 @@ def _retention(standard: OpenDataContractStandard, path: str) -> str:
         if member.property == "retention":
             return f"{member.value} {member.unit or ''}".strip()
     raise ContractError(f"{path}: slaProperties: retention is missing.")
+
+
+def _latency(standard: OpenDataContractStandard, path: str) -> int | None:
+    for member in standard.slaProperties or []:
+        if member.property == "latency":
+            value = member.value
+            if member.unit != "d" or isinstance(value, bool) or not isinstance(value, int):
+                raise ContractError(
+                    f"{path}: slaProperties: latency is {value!r} {member.unit}; whole days, unit d"
+                )
+            return value
+    return None
 
 
 def _column(member: SchemaProperty, number: int, retention: str, path: str) -> Column:
@@ -528,6 +569,7 @@ def _column(member: SchemaProperty, number: int, retention: str, path: str) -> C
         forms=forms,
         markers=markers,
         is_generated=generated is not None,
+        stand_in=extras.names("standIn", None, []),
     )
 
 
@@ -544,6 +586,12 @@ def _check_columns(columns: tuple[Column, ...], path: str) -> None:
         problem = f"{', '.join(twice)} is there twice"
     elif [c.key_position for c in columns if c.is_generated] not in ([], [len(positions)]):
         problem = "the generated column must be the last of the key"
+    for column in columns:
+        if column.stand_in and not (column.required and column.type == "text"):
+            problem = f"{column.name}: standIn is for a required key column of text"
+        for name in column.stand_in:
+            if name == column.name or name not in names:
+                problem = f"{column.name}: standIn names {name!r}, which is no other column"
     claimed: dict[str, str] = {}
     for column in columns:
         for header in {column.name, column.header, *column.aliases}:

@@ -570,6 +570,8 @@ class CsvReading(Reading):
             if position in problems or ODD.search(cells[position]):
                 return None, "", "", ""
             cells[position] = part = cells[position].strip()
+            if not part and column.stand_in:
+                cells[position] = part = self._stand_in(cells, column, problems)
             if not part and column.required:
                 name = self._names[position]
                 return None, "required_value_missing", name, f"{name} is blank, and it is a key"
@@ -584,6 +586,17 @@ class CsvReading(Reading):
                 f"the key has {len(key)} characters; no identifier has more than {MAX_KEY_CHARACTERS}",
             )
         return key, "", "", ""
+
+    def _stand_in(self, cells: list[str], column: Column, problems: set[int]) -> str:
+        """A key for a row whose own is blank, the same whenever the row comes again: a hash of the
+        columns that tell it from others. Empty when one of those cannot be read either."""
+        positions = [self._position[name] for name in column.stand_in]
+        if problems & set(positions):
+            return ""
+        texts = [" ".join(cells[position].split()).casefold() for position in positions]
+        if not all(texts) or ODD.search("".join(texts)):
+            return ""
+        return f"NO-{column.name.upper()}-{row_hash(SEPARATOR.join(texts))[:12]}"
 
     def close(self) -> None:
         self._handle.close()

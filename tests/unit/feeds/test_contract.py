@@ -245,3 +245,21 @@ def test_a_contract_that_is_no_mapping_or_no_text(tmp_path):
     (folder / "toy.yml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ContractError, match="not UTF-8"):
         load_contracts(folder)
+
+
+STAND_IN = (
+    "        primaryKeyPosition: 1\n        required: true\n",
+    "        primaryKeyPosition: 1\n        required: true\n        customProperties:\n"
+    "          - property: standIn\n            value: [{}]\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [("item_id", "no other column"), ("colour", "no other column"), ("label", "known by its key")],
+)
+def test_a_stand_in_that_cannot_be(columns, message):
+    text = TOY.read_text()
+    assert STAND_IN[0] in text
+    with pytest.raises(ContractError, match=message):
+        parse(text.replace(STAND_IN[0], STAND_IN[1].format(columns)), "toy.yml")
