@@ -79,6 +79,11 @@ def _list_defects(context: click.Context, _: click.Parameter, value: bool) -> No
 )
 @click.option("--truth", "truth_months", type=click.Choice(TRUTH_MONTHS), default="all", show_default=True,
               help="Month ends the truth covers at each point: all up to it, its own, or none.")  # fmt: skip
+@click.option(
+    "--sources",
+    is_flag=True,
+    help="Write what every other source sends too: schools, colleges, Synergy, Liberi ...",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote to --out.")
 def main(
     people: int | None,

@@ -17,6 +17,7 @@ from synthetic_county.calibration import Calibration
 from synthetic_county.core_plus import Change
 from synthetic_county.dates import academic_year, month_end, points_between, shift_point
 from synthetic_county.exports import Exporter
+from synthetic_county.facts import Facts
 from synthetic_county.lives import Lives, Spell
 from synthetic_county.parameters import Dice, Tables, load
 from synthetic_county.people import Person, Population
@@ -24,6 +25,7 @@ from synthetic_county.places import Places
 from synthetic_county.planting import Book, PlantedFaults, Planter, nothing_planted, orders
 from synthetic_county.recording import Recorder
 from synthetic_county.schedule import SECOND_CORRECTIONS, Extract, Rhythm
+from synthetic_county.sources import SourceFile, Subject, write_sources
 from synthetic_county.truth import CohortWriter, Position, Truth
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Part:
     broken_off: list[tuple[Path, Path, float]]
     exchanged_lives: int
     positions: list[Position] = field(default_factory=list)
+    source_files: list[SourceFile] = field(default_factory=list)
 
 
 def make_block(config: Config, block: int, blocks: int, say: Progress) -> Part:
@@ -64,6 +67,7 @@ def make_block(config: Config, block: int, blocks: int, say: Progress) -> Part:
     calibration = Calibration(tables, config.la_code, known_on)
     dice = Dice.of(config.seed, config.la_code, "calibration", block)
     exchanged = calibration.meet(simulation.people, changes_of, simulation.live, dice)
+    source_files = simulation.write_sources(changes_of, say) if config.sources else []
     changes = [change for one in changes_of for change in one]
     changes.sort(key=attrgetter("keyed_on"))
     del changes_of
@@ -88,7 +92,7 @@ def make_block(config: Config, block: int, blocks: int, say: Progress) -> Part:
     simulation.write_lives(truth_folder / "lives.csv", with_header=is_first)
     part = Part(
         folder, len(simulation.people), exporter.schedule, len(extracts), exporter.row_counts, len(faults.plants),
-        exporter.broken_off, exchanged,
+        exporter.broken_off, exchanged, source_files=source_files,
     )  # fmt: skip
     if config.truth_months == "none":
         return part
@@ -140,6 +144,14 @@ class _Simulation:
         self.people: list[Person] = Population(
             tables, places, share, config.seed, self.opening, until, shown_from, block
         ).draw()
+        self.extracts, self.block, self.tables, self.places, self.until = (
+            extracts, block, tables, places, until
+        )  # fmt: skip
+        self._facts: Facts | None = None
+        if config.sources:
+            self._facts = Facts(
+                self.people, places, rhythm, config.seed, block, self.opening, until
+            )
         self._lives = Lives(tables, places, date(academic_year(self.opening) - 1, 9, 1), until)
         self._recorder = Recorder(tables, places, rhythm, self.opening, until)
         self._spells: list[list[Spell]] = [[] for _ in self.people]
@@ -163,7 +175,21 @@ class _Simulation:
         if person.duplicate_of is None:
             spells = self._lives.live(person, Dice.of(*purpose, "life", *which))
         self._spells[position] = spells
-        return self._recorder.record(person, spells, Dice.of(*purpose, "record", *which))
+        changes = self._recorder.record(person, spells, Dice.of(*purpose, "record", *which))
+        return self._facts.as_core_writes(person, changes) if self._facts else changes
+
+    def write_sources(self, changes_of: list[list[Change]], say: Progress) -> list[SourceFile]:
+        """Write what every other source sent, and the truth about its keys and its conflicts with Core+."""
+        subjects = (
+            Subject(self._facts.of(person), person, spells, changes)
+            for person, spells, changes in zip(self.people, self._spells, changes_of, strict=True)
+        )
+        is_first = self.block == 0
+        folder = self.config.out if is_first else self.config.out / BLOCKS / f"{self.block:03d}"
+        return write_sources(
+            subjects, len(self.people), self._facts, self.tables, self.places, self.extracts, self.opening,
+            self.until, folder, is_first, say,
+        )  # fmt: skip
 
     def write_lives(self, path: Path, with_header: bool) -> None:
         """What really happened: true activities with their true days, whatever was recorded."""

@@ -25,6 +25,8 @@ from synthetic_county.truth import CountsWriter
 _MADE_HERE = ("exports", "truth", "schedule.csv", BLOCKS)
 _PEOPLE_IN_A_BLOCK = 13_000
 _FEWEST_PEOPLE = 20
+_AFTER_CORE_PLUS = 1_000_000
+"""On the same day Core+ comes first."""
 TRUTH_MONTHS = ("all", "own", "none")
 
 Progress = Callable[[str, int, int], None]
@@ -50,6 +52,7 @@ class Config:
         parameters: path of another parameter file, or name of a set in ``like/``.
         truth_months: which month ends the truth covers at each point: ``all`` up to it, its ``own``, or ``none``.
         overwrite: replace what an earlier run wrote to ``out``.
+        sources: write what every other source sends too; people then have twins, siblings and names that change.
     """
 
     people: int
@@ -63,6 +66,7 @@ class Config:
     parameters: Path | str | None = None
     truth_months: str = "all"
     overwrite: bool = False
+    sources: bool = False
 
     @property
     def points(self) -> list[str]:
@@ -122,7 +126,8 @@ def generate(
         shutil.rmtree(config.out / BLOCKS)
     for broken in whole.broken_off:
         break_off(*broken)
-    write_schedule(config.out / "schedule.csv", whole.schedule)
+    source_files, source_rows = _gathered(parts, config.out)
+    write_schedule(config.out / "schedule.csv", whole.schedule + source_files)
 
     measures: dict[str, dict[str, int]] = {}
     if config.truth_months != "none":
@@ -138,9 +143,9 @@ def generate(
     return Summary(
         out=config.out,
         people=sum(part.people for part in parts),
-        files=len(whole.schedule),
+        files=len(whole.schedule) + len(source_files),
         deliveries=whole.deliveries,
-        rows={feed: sum(part.rows[feed] for part in parts) for feed in FEEDS},
+        rows={feed: sum(part.rows[feed] for part in parts) for feed in FEEDS} | source_rows,
         defects=whole.defects,
         measures=measures,
         seconds=time.monotonic() - started,
@@ -191,6 +196,27 @@ def _make_elsewhere(config: Config, block: int, blocks: int) -> Part:
             told = done
 
     return make_block(config, block, blocks, count)
+
+
+def _gathered(parts: list[Part], out: Path) -> tuple[list[tuple], dict[str, int]]:
+    """The files of other sources as ``schedule.csv`` lists them, and their rows by feed.
+
+    A file in which no block had anything to say is taken away, unless its sender reports nil.
+    """
+    found: list[tuple] = []
+    rows: dict[str, int] = {}
+    for same in zip(*(part.source_files for part in parts), strict=True):
+        file, total = same[0], sum(one.rows for one in same)
+        day = file.deliver_on.isoformat()
+        if not total and not file.may_be_nil:
+            (out / "exports" / day / file.file).unlink()
+            continue
+        rows[file.feed] = rows.get(file.feed, 0) + total
+        order = _AFTER_CORE_PLUS + len(found)
+        found.append(
+            (order, day, file.feed, file.file, file.period, file.mode, file.census_point, "N")
+        )
+    return found, rows
 
 
 def _append(part: Part, out: Path) -> None:
