@@ -12,3 +12,8 @@
         - case when extract(month from {{ dob }}) >= extract(month from {{ year_starts_on }}) then 1 else 0 end
         as integer)
 {%- endmacro %}
+
+{#  A calendar month, 1 to 12, as its place in the academic year: September 0, August 11. #}
+{% macro place_in_academic_year(month) -%}
+    mod(cast({{ month }} as integer) + 3, 12)
+{%- endmacro %}
