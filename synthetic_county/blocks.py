@@ -187,7 +187,7 @@ class _Simulation:
         is_first = self.block == 0
         folder = self.config.out if is_first else self.config.out / BLOCKS / f"{self.block:03d}"
         return write_sources(
-            subjects, len(self.people), self._facts, self.tables, self.places, self.extracts, self.opening,
+            subjects, len(self.people), self.config.people, self._facts, self.tables, self.places, self.extracts, self.opening,
             self.until, folder, is_first, say,
         )  # fmt: skip
 

@@ -14,10 +14,12 @@ from synthetic_county.facts import Facts
 from synthetic_county.parameters import Tables
 from synthetic_county.places import Places
 from synthetic_county.schedule import Extract
+from synthetic_county.sources.casework import Calls, Casework, Contacts, Feedback, Offices, Sheets
 from synthetic_county.sources.files import Days, Files, SourceFile
 from synthetic_county.sources.learning import Apprenticeships, Colleges, Providers, Schools
 from synthetic_county.sources.manners import Desk
 from synthetic_county.sources.needs import Census, EarlyHelp, Liberi, Synergy, YouthJustice
+from synthetic_county.sources.reference import FlatExtract, Publications
 from synthetic_county.sources.strangers import strangers
 from synthetic_county.sources.subject import Ledger, Subject
 from synthetic_county.sources.transition import KentChoices, OtherAuthorities
@@ -26,13 +28,14 @@ __all__ = ["SourceFile", "Subject", "write_sources"]
 
 _SOURCES = (
     Schools, Colleges, Providers, Apprenticeships, Census, Synergy, Liberi, YouthJustice, EarlyHelp, KentChoices,
-    OtherAuthorities,
+    OtherAuthorities, Casework, Contacts, Calls, Sheets, Feedback, Offices, FlatExtract, Publications,
 )  # fmt: skip
 
 
 def write_sources(
     subjects: Iterable[Subject],
     how_many: int,
+    county_people: int,
     facts: Facts,
     tables: Tables,
     places: Places,
@@ -46,6 +49,8 @@ def write_sources(
     """Write the files of every source for the people of one block, ``source_keys.csv`` and ``conflicts.csv``.
 
     Args:
+        how_many: subjects of this block.
+        county_people: people of the whole county, about.
         folder: of the block; files go to ``exports/<day>`` and ``truth``.
         with_header: yes for the first block, whose files the others continue.
     Returns:
@@ -54,7 +59,7 @@ def write_sources(
     days = Days(extracts, opening)
     files = Files(folder, days, with_header)
     ledger = Ledger(tables, extracts)
-    desk = Desk(facts, tables, places, days, ledger)
+    desk = Desk(facts, tables, places, days, ledger, county_people)
     sources = [make(desk, files) for make in _SOURCES]
     for done, one in enumerate(subjects, 1):
         one.facts = facts

@@ -28,13 +28,22 @@ def load_settings() -> dict[str, Any]:
 class Desk:
     """Settings, places and the ledger, shared by all sources of a block."""
 
-    def __init__(self, facts: Facts, tables: Tables, places: Places, days: Days, ledger: Ledger):
+    def __init__(
+        self,
+        facts: Facts,
+        tables: Tables,
+        places: Places,
+        days: Days,
+        ledger: Ledger,
+        county_people: int,
+    ):
         self.settings = load_settings()
         self.facts = facts
         self.tables = tables
         self.places = places
         self.days = days
         self.ledger = ledger
+        self.county_people = county_people
         self.files_end = days.last
         self.merged = mergers(places, days.opening, facts.rates["merged_schools"])
         self._begins = {place.number: on for on, place in self.merged.values()}
