@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,9 @@ DATE_FORMS = ("iso", "iso_time", "day_first", "day_first_time", "excel_serial")
 MODES = ("snapshot", "delta", "event")
 SCOPES = ("provider", "period")
 FORMATS = ("csv", "xlsx", "xml", "nccis_xml")
-ENCODINGS = ("utf-8", "windows-1252")
+ENCODINGS = ("utf-8", "windows-1252", "utf-16")
+DELIMITERS = (",", ";", "\t", "|")
+PACKINGS = (".zip", ".gz")
 DUPLICATE_POLICIES = ("reject_later", "number")
 PRIVACY_CLASSES = ("none", "personal", "identifier", "special_category")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -60,12 +63,18 @@ COLUMN_EXTRAS = {
     "retention": "how long the value is kept, where it differs from the contract's",
     "generated": "occurrence: numbered by the loader, not read from the file",
     "standIn": "columns that stand in for a key column which the source may leave blank",
+    "padTo": "digits that the text has; leading zeros that a spreadsheet took are put back",
 }
 DELIVERY_KEYS = {
     "fileName", "example", "format", "modes", "scope", "provider", "laCode", "maxBytes",
-    "maxRowCharacters", "delimiter",
+    "maxRowCharacters", "delimiter", "maxExpandedBytes", "maxExpansionRatio", "maxMembers", "rowElement",
+    "sheet",
 }  # fmt: skip
 TOLERANCE_KEYS = {"rejectShare", "rejectRows", "shrinkShare", "shrinkRows", "closureShare"}
+# Defaults of a contract, chosen by what honest files do: the XML in a workbook of our feeds has some eight
+# times the size of the workbook, a CSV file that repeats itself some forty times that of its archive, and the
+# worst that Deflate can do is a thousand. A workbook of Excel has a dozen parts.
+EXPANDED_TIMES, EXPANSION_RATIO, MEMBERS = 4, 200, 1_000
 LAYOUT_KEYS = {"name", "validFrom", "add", "remove", "rename"}
 
 
@@ -91,6 +100,7 @@ class Column:
         retention: how long it is kept.
         is_generated: an occurrence number given by the loader.
         stand_in: names of columns that tell the row from others while this key column is blank.
+        pad_to: digits of a text of digits; a shorter one lost its leading zeros and gets them back.
     """
 
     name: str
@@ -106,6 +116,7 @@ class Column:
     markers: tuple[str, ...] = ()
     is_generated: bool = False
     stand_in: tuple[str, ...] = ()
+    pad_to: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,12 @@ class Contract:
         grain: what one row is.
         usage: what the feed is for.
         latency_days: how old the newest delivery may become, or ``None`` for what comes as it comes.
+        delimiters: of CSV; where there are several, the one that makes most of the header is taken.
+        max_bytes: of the file as it is delivered.
+        max_expanded_bytes, max_expansion_ratio, max_members: of what is packed in it, an Excel workbook
+            being packed too.
+        row_element: name of the XML element that is a row; default: every child of the root.
+        sheet: name of the sheet of a workbook that holds the rows; default: the one with the header.
         sha256: of the file's text; with it the landing finds the contract a delivery was read by.
     """
 
@@ -178,7 +195,12 @@ class Contract:
     la_code: str | None
     max_bytes: int
     max_row_characters: int
-    delimiter: str
+    delimiters: tuple[str, ...]
+    max_expanded_bytes: int
+    max_expansion_ratio: int
+    max_members: int
+    row_element: str | None
+    sheet: str | None
     encodings: tuple[str, ...]
     duplicate_keys: str
     operation_header: str | None
@@ -212,20 +234,26 @@ class Contract:
         def reads(contract: Contract) -> tuple:
             columns = [
                 (
-                    c.name,
-                    c.type,
-                    c.forms,
-                    c.markers,
-                    c.required,
-                    c.key_position,
-                    c.is_generated,
-                    c.stand_in,
+                    c.name, c.type, c.forms, c.markers, c.required, c.key_position, c.is_generated,
+                    c.stand_in, c.pad_to,
                 )
                 for c in contract.columns
-            ]
+            ]  # fmt: skip
             return columns, contract.max_row_characters, contract.duplicate_keys
 
         return reads(self) == reads(other)
+
+    def match_name(self, name: str) -> re.Match | None:
+        """A file's name, taken apart by the pattern. What it is packed in may be named too: ``x.csv.gz``,
+        ``x.csv.zip`` or ``x.zip``."""
+        found = self.file_name.fullmatch(name)
+        bare, packing = os.path.splitext(name)
+        if found or packing.lower() not in PACKINGS:
+            return found
+        for tried in (bare, *(f"{bare}.{kind}" for kind in self.formats)):
+            if found := self.file_name.fullmatch(tried):
+                return found
+        return None
 
     def layout_on(self, day: dt.date) -> Layout:
         """The layout in force for a file whose period begins on ``day``.
@@ -418,9 +446,7 @@ def _build(standard: OpenDataContractStandard, text: str, path: str) -> Contract
             "a row to be deleted is known by its key alone, so no column may have a standIn"
         )
     encodings = extras.names("encodings", ENCODINGS, ["utf-8"])
-    delimiter = delivery.get("delimiter", str, ",")
-    if delimiter not in (",", ";", "\t", "|"):
-        delivery.fail(f"is {delimiter!r}; a comma, semicolon, tab or bar", "delimiter")
+    max_bytes = _positive(delivery, "maxBytes", ...)
     duplicate_keys = extras.choice("duplicateKeys", DUPLICATE_POLICIES)
     has_occurrence = any(column.is_generated for column in columns)
     if has_occurrence != (duplicate_keys == "number"):
@@ -444,9 +470,14 @@ def _build(standard: OpenDataContractStandard, text: str, path: str) -> Contract
         scope=delivery.choice("scope", SCOPES, "provider"),
         provider=delivery.get("provider", str, None),
         la_code=delivery.get("laCode", str, None),
-        max_bytes=delivery.get("maxBytes", int),
+        max_bytes=max_bytes,
         max_row_characters=delivery.get("maxRowCharacters", int, 20_000),
-        delimiter=delimiter,
+        delimiters=_delimiters(delivery),
+        max_expanded_bytes=_positive(delivery, "maxExpandedBytes", EXPANDED_TIMES * max_bytes),
+        max_expansion_ratio=_positive(delivery, "maxExpansionRatio", EXPANSION_RATIO),
+        max_members=_positive(delivery, "maxMembers", MEMBERS),
+        row_element=delivery.get("rowElement", str, None),
+        sheet=delivery.get("sheet", str, None),
         encodings=encodings,
         duplicate_keys=duplicate_keys,
         operation_header=operation.get("header", str) if operation.value else None,
@@ -492,6 +523,26 @@ def _pattern(delivery: _Part, modes: tuple[str, ...]) -> re.Pattern:
         if not groups & {"as_at", "period", "academic_year"}:
             delivery.fail("needs a named group `as_at`, `period` or `academic_year`", "fileName")
     return pattern
+
+
+def _positive(delivery: _Part, key: str, default: Any) -> int:
+    value = delivery.get(key, int, default)
+    if value < 1:
+        delivery.fail(f"is {value}; a limit is a whole number from 1", key)
+    return value
+
+
+def _delimiters(delivery: _Part) -> tuple[str, ...]:
+    """The delimiters a CSV file of the feed may have: one, or a list."""
+    if isinstance(delivery.value.get("delimiter"), list):
+        found = delivery.names("delimiter", DELIMITERS)
+        if not found:
+            delivery.fail("lists none", "delimiter")
+        return found
+    delimiter = delivery.get("delimiter", str, ",")
+    if delimiter not in DELIMITERS:
+        delivery.fail(f"is {delimiter!r}; a comma, semicolon, tab or bar", "delimiter")
+    return (delimiter,)
 
 
 def _formats(delivery: _Part) -> tuple[str, ...]:
@@ -556,6 +607,9 @@ def _column(member: SchemaProperty, number: int, retention: str, path: str) -> C
     markers = extras.names("missingMarkers", None, [])
     if markers and kind not in ("integer", "number"):
         extras.fail("missingMarkers are for numbers; text holds any value as it is")
+    pad_to = extras.get("padTo", int, None)
+    if pad_to is not None and (kind != "text" or not 1 <= pad_to <= 30):
+        extras.fail("padTo is a number of digits from 1 to 30, of a text column")
     return Column(
         name=member.name,
         header=member.physicalName or member.name,
@@ -570,6 +624,7 @@ def _column(member: SchemaProperty, number: int, retention: str, path: str) -> C
         markers=markers,
         is_generated=generated is not None,
         stand_in=extras.names("standIn", None, []),
+        pad_to=pad_to,
     )
 
 

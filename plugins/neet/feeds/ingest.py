@@ -120,7 +120,7 @@ def _files(settings: Settings, contract: Contract) -> list[Path]:
         found.append(Path(entry.path))
 
     def order(file: Path) -> tuple:
-        match = contract.file_name.fullmatch(file.name)
+        match = contract.match_name(file.name)
         groups = match.groupdict() if match else {}
         when = groups.get("as_at") or groups.get("period") or ""
         return (not match, when, groups.get("mode", "") != "snapshot", file.name)

@@ -182,7 +182,7 @@ def identify(contract: Contract, file: Path, la_code: str) -> Identity:
         la_code: the authority a file counts for that does not say whose it is.
     """
     unknown = Identity(UNKNOWN, UNKNOWN, la_code, None, contract.modes[0])
-    match = contract.file_name.fullmatch(file.name)
+    match = contract.match_name(file.name)
     if not match:
         return replace(
             unknown,

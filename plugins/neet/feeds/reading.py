@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import abc
 import csv
+import io
+import os
 import re
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import count, repeat
+from itertools import count, islice, repeat
 from operator import itemgetter
 from pathlib import Path
 
 from neet.feeds import values
-from neet.feeds.contract import Column, Contract, Layout, normalise_header
-from neet.feeds.profile import MAX_LINE_BYTES, Profile
+from neet.feeds.contract import PACKINGS, Column, Contract, Layout, normalise_header
+from neet.feeds.flat_xml import FlatXml
+from neet.feeds.profile import MAX_LINE_BYTES, WORDS, Profile
+from neet.feeds.unpacking import Content, FileRefused, is_password_protected, unpack
+from neet.feeds.workbook import FAULT, SERIAL_1904, Remarks, Sheet, Workbook
+
+__all__ = [
+    "DELETED", "ODD", "QUOTE", "SEPARATOR", "CsvReading", "FileRefused", "NccisReading", "Reading", "Reject",
+    "Row", "Rows", "XmlReading", "XlsxReading", "open_file", "row_hash", "storable",
+]  # fmt: skip
 
 SEPARATOR = "\x1f"
 QUOTE = "\x1e"
@@ -33,20 +43,9 @@ MAX_KNOWN_VALUES = 200_000
 HASH_CHARACTERS = 32
 BLOCK_CHARACTERS = 1 << 16
 BLOCK_ROWS = 5_000
-
-
-class FileRefused(ValueError):
-    """A whole file cannot be used.
-
-    Attributes:
-        code: short name of the cause.
-        reason: what, why and what to do.
-    """
-
-    def __init__(self, code: str, reason: str):
-        super().__init__(f"{code}: {reason}")
-        self.code = code
-        self.reason = reason
+CELL_ROWS = 1_000
+# Rows above the header: a title, a date, who made it. Further down none is looked for.
+MAX_TITLE_ROWS = 25
 
 
 @dataclass(frozen=True)
@@ -298,127 +297,69 @@ class _Group:
     cache: dict[str, str]
 
 
-class CsvReading(Reading):
-    """A CSV file, opened: its header has been understood.
+class TableReading(Reading):
+    """Rows of cells under a header, whatever kind of file they come from.
 
-    Args:
-        path: the landed file.
-        layout: the contract's layout for the file's period.
-        mode: ``snapshot``, ``delta`` or ``event``.
-    Raises:
-        FileRefused: empty, not CSV, in no known encoding, or its header lacks columns.
+    Attributes:
+        header: as the file writes it.
+        odd: cells may hold what is no text, so each is looked at.
+        line_word: what a line of the file is called by whoever has it open.
     """
 
-    def __init__(self, path: Path, contract: Contract, layout: Layout, mode: str, profile: Profile):
+    line_word = "Line"
+    # between cells, where a row is shown to a person
+    shown_delimiter = "\t"
+
+    def __init__(self, contract: Contract, layout: Layout, mode: str):
         super().__init__(contract)
         self.layout = layout
         self.mode = mode
-        if profile.looks_like:
-            raise FileRefused(
-                "not_csv",
-                f"it is {profile.looks_like}, not a CSV file. Ask {contract.owner_service} to save it as "
-                "'CSV UTF-8 (comma delimited)' and deliver that.",
-            )
-        if profile.has_long_line:
-            raise FileRefused(
-                "line_too_long",
-                f"a line is longer than {MAX_LINE_BYTES} bytes, which no row of this feed can be. Look "
-                f"at the file in landing; {contract.owner_service} must export it again.",
-            )
-        encoding, errors = encoding_of(profile, contract)
-        self.odd = profile.has_controls or errors == "surrogateescape"
-        if encoding == "cp1252":
-            self.warnings.append(
-                "Read as Windows-1252, because it is not UTF-8. Check that names with accents are right."
-            )
-        self.may_need_quotes = profile.has_quotes
-        self._handle = path.open(
-            encoding=encoding, errors=errors, newline=None if profile.has_lone_return else ""
-        )
-        self._carry = ""
-        self._queue: deque[str] = deque()
-        self._number = 0
-        try:
-            self._understand_header()
-        except BaseException:
-            self._handle.close()
-            raise
+        self.odd = False
 
-    def _read_block(self) -> str | None:
-        """Whole lines, a megabyte or so."""
-        while chunk := self._handle.read(BLOCK_CHARACTERS):
-            text = self._carry + chunk
-            end = text.rfind("\n") + 1
-            self._carry = text[end:]
-            if end:
-                return text[:end]
-        text, self._carry = self._carry, ""
-        return text or None
-
-    def _next_line(self) -> str | None:
-        if not self._queue:
-            block = self._read_block()
-            if block is None:
-                return None
-            self._queue.extend(_lines(block))
-        self._number += 1
-        return self._queue.popleft()
-
-    def _next_row(self) -> _Cells | None:
-        line = self._next_line()
-        if line is None:
-            return None
-        if '"' in line or self.odd:
-            return self._parse(line)
-        line = line.removesuffix("\r").replace(self.contract.delimiter, SEPARATOR)
-        return self._number, line.split(SEPARATOR), line, None
-
-    def _parse(self, line: str) -> _Cells:
-        """A row with quotes, which may go on over the following lines. A CSV parser costs four times
-        what str.split does, so only such rows see one."""
-        number, consumed = self._number, []
-
-        def feed() -> Iterator[str]:
-            following: str | None = line
-            while following is not None:
-                consumed.append(following + "\n")
-                yield consumed[-1]
-                following = self._next_line()
-
-        reader = csv.reader(feed(), delimiter=self.contract.delimiter, strict=True)
-        try:
-            cells, text = next(reader), ""
-        except csv.Error as error:
-            cells, text = None, str(error)
-        return number, cells, text, "".join(consumed).rstrip("\r\n")
-
-    def _understand_header(self) -> None:
-        first = self._next_row()
-        if first is None:
-            raise FileRefused(
-                "empty_file",
-                "it has no bytes, not even a header, so it does not say that there is nothing to report. "
-                f"Ask {self.contract.owner_service} for the file; a nil return is a header alone.",
-            )
-        _, cells, text, _ = first
-        if cells is None:
-            raise FileRefused("unreadable_header", f"line 1 is no CSV header ({text}).")
-        positions: dict[str, list[int]] = {}
-        for position, cell in enumerate(cells):
-            positions.setdefault(normalise_header(cell), []).append(position)
-        self.header = cells
-        self.width = len(cells)
+    def _wanted(self) -> dict[str, tuple[str, set[str]]]:
+        """``column -> (header, normalised headers accepted)`` of what the header must have."""
         wanted = {
-            column.name: (column.header, {column.header, column.name, *column.aliases})
+            column.name: (
+                column.header,
+                set(map(normalise_header, (column.header, column.name, *column.aliases))),
+            )
             for column in self.layout.columns
             if not column.is_generated
         }
         operation = self.contract.operation_header if self.mode == "delta" else None
         if operation:
-            wanted["operation"] = (operation, {operation})
-        found, missing = self._find(wanted, positions)
-        if missing:
-            raise FileRefused("missing_columns", self._missing_text(missing, set(found.values())))
+            wanted["operation"] = (operation, {normalise_header(operation)})
+        return wanted
+
+    def _likeness(self, cells: list[str]) -> int:
+        """How many of the wanted columns a row would name if it were the header."""
+        names = set(map(normalise_header, cells))
+        return sum(not accepted.isdisjoint(names) for _, accepted in self._wanted().values())
+
+    def _is_header(self, cells: list[str]) -> bool:
+        return self._likeness(cells) == len(self._wanted())
+
+    def _may_lack(self, missing: set[str], unknown: list[int]) -> bool:
+        """Whether a header may go without some columns."""
+        return False
+
+    def _columns_read(self) -> list[Column]:
+        """The column as this layout names it, or the contract's where this layout has none."""
+        by_name = {column.name: column for column in self.layout.columns}
+        return [by_name.get(column.name, column) for column in self.contract.columns]
+
+    def _match_header(self, cells: list[str]) -> None:
+        """Understand a row as the header.
+
+        Raises:
+            FileRefused: a column is missing, or claimed twice.
+        """
+        positions: dict[str, list[int]] = {}
+        for position, cell in enumerate(cells):
+            positions.setdefault(normalise_header(cell), []).append(position)
+        self.header = cells
+        self.width = len(cells)
+        found, missing = self._find(self._wanted(), positions)
         used = set(found.values())
         droppable = {normalise_header(name) for name in self.contract.droppable}
         self._unknown = [
@@ -426,14 +367,15 @@ class CsvReading(Reading):
             for position, cell in enumerate(cells)
             if position not in used and normalise_header(cell) not in droppable
         ]
+        if missing and not self._may_lack(set(missing), self._unknown):
+            raise FileRefused("missing_columns", self._missing_text(list(missing.values()), used))
         self._operation_at = found.pop("operation", None)
         order = [found.get(column.name, -1) for column in self.contract.columns]
         self._rearranged = order != list(range(self.width))
         self._pick = itemgetter(*order) if len(order) > 1 else lambda row: (row[order[0]],)
         self._last_needed = max([*used, *(p for p, cell in enumerate(cells) if cell.strip())])
-        by_name = {column.name: column for column in self.layout.columns}
-        # the column as this layout names it, or the contract's where this layout has none
-        self._columns = [by_name.get(column.name, column) for column in self.contract.columns]
+        self._used, self._order = used, order
+        self._columns = self._columns_read()
         self._names = [
             cells[position] if position >= 0 else column.header
             for position, column in zip(order, self._columns, strict=True)
@@ -466,18 +408,14 @@ class CsvReading(Reading):
 
     def _find(
         self, wanted: dict[str, tuple[str, set[str]]], positions: dict[str, list[int]]
-    ) -> tuple[dict[str, int], list[str]]:
-        found, missing = {}, []
+    ) -> tuple[dict[str, int], dict[str, str]]:
+        """Where each column is, and the headers of those that are nowhere."""
+        found: dict[str, int] = {}
+        missing: dict[str, str] = {}
         for name, (header, accepted) in wanted.items():
-            hits = sorted(
-                {
-                    position
-                    for text in accepted
-                    for position in positions.get(normalise_header(text), ())
-                }
-            )
+            hits = sorted({position for text in accepted for position in positions.get(text, ())})
             if not hits:
-                missing.append(header)
+                missing[name] = header
             elif len(hits) > 1:
                 raise FileRefused(
                     "ambiguous_header",
@@ -497,7 +435,8 @@ class CsvReading(Reading):
         ]
         hint = ""
         if len(self.header) == 1 and any(mark in self.header[0] for mark in ";\t|"):
-            hint = f" The delimiter seems not to be {self.contract.delimiter!r}."
+            allowed = " or ".join(map(repr, self.contract.delimiters))
+            hint = f" The delimiter seems not to be {allowed}."
         elif unknown:
             hint = (
                 f" Not recognised: {', '.join(storable(name)[:60] for name in unknown[:20])}. If one of "
@@ -513,8 +452,8 @@ class CsvReading(Reading):
     def _make_groups(self) -> list[_Group]:
         kinds: dict[tuple, list[tuple[int, Column]]] = {}
         for position, column in enumerate(self._columns):
-            if column.type != "text":
-                kind = (column.type, column.forms, column.markers)
+            if column.type != "text" or column.pad_to is not None:
+                kind = (column.type, column.forms, column.markers, column.pad_to)
                 kinds.setdefault(kind, []).append((position, column))
         groups = []
         for columns in kinds.values():
@@ -598,54 +537,14 @@ class CsvReading(Reading):
             return ""
         return f"NO-{column.name.upper()}-{row_hash(SEPARATOR.join(texts))[:12]}"
 
-    def close(self) -> None:
-        self._handle.close()
-
-    def bytes_read(self) -> int:
-        return self._handle.buffer.tell()
-
-    def blocks(self) -> Iterator[Rows]:
-        while True:
-            if not self._queue:
-                block = self._read_block()
-                if block is None:
-                    break
-            else:
-                # what followed the header, or a cell of several lines, in its block
-                block = "\n".join(self._queue) + "\n"
-                self._queue.clear()
-            rows = self._at_once(block) if self._takes_blocks else None
-            if rows is not None:
-                yield rows
-                continue
-            self._queue.extend(_lines(block))
-            rows = Rows()
-            # until the end of the block, or of the row that reaches into the next one
-            for _ in range(len(self._queue)):
-                if not self._queue:
-                    break
-                found = self._one(*self._next_row())
-                if found is not None:
-                    rows.append(*found)
-            yield rows
-        if self._blank_rows:
-            self.warnings.append(f"{self._blank_rows} rows of empty cells were skipped.")
-        if self._filled:
-            names = ", ".join(
-                repr(storable(self.header[at])[:60]) for at in sorted(self._filled)[:50]
-            )
-            self.warnings.append(
-                f"Columns outside the contract hold values and were not loaded: {names}. If they are "
-                f"wanted, add them to {self.contract.path}; if not, list them in droppableColumns."
-            )
-
-    def _at_once(self, block: str) -> Rows | None:
+    def _at_once(self, texts: list[str], numbers: Sequence[int], has_marks: bool) -> Rows | None:
         """Rows in which nothing is out of the ordinary, checked together; ``None`` when something is, and
-        they must be looked at :meth:`_one` by one. Both ways give the same rows."""
-        separated = _separated(block, self.contract.delimiter)
-        if separated is None:
-            return None
-        texts = _lines(separated)
+        they must be looked at :meth:`_one` by one. Both ways give the same rows.
+
+        Args:
+            texts: each row's cells, joined by :data:`SEPARATOR`.
+            has_marks: see :meth:`_keys_of`.
+        """
         if set(map(str.count, texts, repeat(SEPARATOR))) != {self.width - 1}:
             return None
         filled: set[int] = set()
@@ -657,7 +556,7 @@ class CsvReading(Reading):
         digests = [
             sha256(text.rstrip(SEPARATOR).encode()).hexdigest()[:HASH_CHARACTERS] for text in texts
         ]
-        keys = self._keys_of(texts, has_marks="|" in separated or "\\" in separated)
+        keys = self._keys_of(texts, has_marks)
         fresh = texts
         if self.readable:
             known = map(self.readable.get, keys)
@@ -668,10 +567,8 @@ class CsvReading(Reading):
             ]
         if fresh and not self._are_readable(fresh):
             return None
-        numbers = range(self._number + 1, self._number + 1 + len(texts))
         if max(map(len, keys)) > MAX_KEY_CHARACTERS or not self._see(numbers, keys, digests):
             return None
-        self._number += len(texts)
         self.rows_in += len(texts)
         self._filled |= filled
         return Rows(numbers, keys, digests, texts)
@@ -730,10 +627,10 @@ class CsvReading(Reading):
         """
         if cells is None:
             self.rows_in += 1
-            reason = f"Line {number} cannot be parsed as CSV ({line})"
+            reason = f"{self.line_word} {number} cannot be parsed as CSV ({line})"
             self._reject(number, None, None, None, "malformed_row", reason, raw or "")
             return None
-        row_text = line.replace(SEPARATOR, self.contract.delimiter) if raw is None else raw
+        row_text = line.replace(SEPARATOR, self.shown_delimiter) if raw is None else raw
         if not any(cell.strip() for cell in cells):
             self._blank_rows += len(cells) > 1
             return None
@@ -746,7 +643,7 @@ class CsvReading(Reading):
                 cells += [""] * (self.width - count)
             else:
                 reason = (
-                    f"Line {number} has {count} columns and the header {self.width}, so which value "
+                    f"{self.line_word} {number} has {count} columns and the header {self.width}, so which value "
                     "belongs to which column cannot be known"
                 )
                 self._reject(number, None, None, None, "column_count", reason, row_text)
@@ -832,15 +729,472 @@ class CsvReading(Reading):
         if digest == first_digest:
             rule, reason = (
                 "duplicate_row",
-                f"The row is the same as line {first_line}, which is loaded",
+                f"The row is the same as {self.line_word.lower()} {first_line}, which is loaded",
             )
         else:
             rule = "duplicate_key"
             reason = (
-                f"Line {first_line} has the same key with other values and is loaded; which of the two "
+                f"{self.line_word} {first_line} has the same key with other values and is loaded; which of the two "
                 "is right cannot be known"
             )
         self._reject(number, key, names, key, rule, reason, row_text)
+
+    def _note_ends(self) -> None:
+        """Warn of what was skipped, once all rows are read."""
+        if self._blank_rows:
+            self.warnings.append(f"{self._blank_rows} rows of empty cells were skipped.")
+        if self._filled:
+            names = ", ".join(
+                repr(storable(self.header[at])[:60]) for at in sorted(self._filled)[:50]
+            )
+            self.warnings.append(
+                f"Columns outside the contract hold values and were not loaded: {names}. If they are "
+                f"wanted, add them to {self.contract.path}; if not, list them in droppableColumns."
+            )
+
+
+class CsvReading(TableReading):
+    """A CSV file, opened: its header has been understood.
+
+    Args:
+        content: the file, out of whatever it was packed in.
+        layout: the contract's layout for the file's period.
+        mode: ``snapshot``, ``delta`` or ``event``.
+    Raises:
+        FileRefused: empty, not CSV, in no known encoding, or its header lacks columns.
+    """
+
+    def __init__(self, content: Content, contract: Contract, layout: Layout, mode: str):
+        super().__init__(contract, layout, mode)
+        profile = content.profile
+        if profile.has_long_line:
+            raise FileRefused(
+                "line_too_long",
+                f"a line is longer than {MAX_LINE_BYTES} bytes, which no row of this feed can be. Look "
+                f"at the file in landing; {contract.owner_service} must export it again.",
+            )
+        encoding, errors = encoding_of(profile, contract)
+        self.odd = profile.has_controls or errors == "surrogateescape"
+        if encoding == "cp1252":
+            self.warnings.append(
+                "Read as Windows-1252, because it is not UTF-8. Check that names with accents are right."
+            )
+        self.may_need_quotes = profile.has_quotes
+        self._content = content
+        self._handle = io.TextIOWrapper(
+            content.open(),
+            encoding=encoding,
+            errors=errors,
+            newline=None if profile.has_lone_return else "",
+        )
+        self._carry = ""
+        self._queue: deque[str] = deque()
+        self._number = 0
+        try:
+            self._understand_header()
+        except BaseException:
+            self._handle.close()
+            raise
+
+    def _read_block(self) -> str | None:
+        """Whole lines, a megabyte or so."""
+        while chunk := self._handle.read(BLOCK_CHARACTERS):
+            text = self._carry + chunk
+            end = text.rfind("\n") + 1
+            self._carry = text[end:]
+            if end:
+                return text[:end]
+        text, self._carry = self._carry, ""
+        return text or None
+
+    def _next_line(self) -> str | None:
+        if not self._queue:
+            block = self._read_block()
+            if block is None:
+                return None
+            self._queue.extend(_lines(block))
+        self._number += 1
+        return self._queue.popleft()
+
+    def _next_row(self) -> _Cells | None:
+        line = self._next_line()
+        if line is None:
+            return None
+        if '"' in line or self.odd:
+            return self._parse(line)
+        line = line.removesuffix("\r").replace(self.shown_delimiter, SEPARATOR)
+        return self._number, line.split(SEPARATOR), line, None
+
+    def _parse(self, line: str) -> _Cells:
+        """A row with quotes, which may go on over the following lines. A CSV parser costs four times
+        what str.split does, so only such rows see one."""
+        number, consumed = self._number, []
+
+        def feed() -> Iterator[str]:
+            following: str | None = line
+            while following is not None:
+                consumed.append(following + "\n")
+                yield consumed[-1]
+                following = self._next_line()
+
+        reader = csv.reader(feed(), delimiter=self.shown_delimiter, strict=True)
+        try:
+            cells, text = next(reader), ""
+        except csv.Error as error:
+            cells, text = None, str(error)
+        return number, cells, text, "".join(consumed).rstrip("\r\n")
+
+    def _understand_header(self) -> None:
+        self._understand_delimiter()
+        first = self._next_row()
+        if first is None:
+            raise _empty_file(self.contract)
+        _, cells, text, _ = first
+        if cells is None:
+            raise FileRefused("unreadable_header", f"line 1 is no CSV header ({text}).")
+        try:
+            self._match_header(cells)
+        except FileRefused as refused:
+            if refused.code != "missing_columns" or not self._skip_titles():
+                raise
+
+    def _understand_delimiter(self) -> None:
+        """Choose among the contract's delimiters the one that makes most of the first lines a header. A line
+        ``sep=;`` is Excel's own word for it."""
+        self.shown_delimiter = self.contract.delimiters[0]
+        first = self._next_line()
+        if first is None:
+            return
+        stated = re.fullmatch(r"\"?sep=(.)\"?\r?", first, re.I)
+        if stated and stated[1] in self.contract.delimiters:
+            self.shown_delimiter = stated[1]
+            return
+        self._queue.appendleft(first)
+        self._number -= 1
+        if len(self.contract.delimiters) > 1:
+            lines = list(islice(self._queue, MAX_TITLE_ROWS))
+
+            def likeness(delimiter: str) -> int:
+                return max(
+                    self._likeness([cell.strip('" \r') for cell in line.split(delimiter)])
+                    for line in lines
+                )
+
+            self.shown_delimiter = max(self.contract.delimiters, key=likeness)
+
+    def _skip_titles(self) -> bool:
+        """Find the header below rows that are none; ``False`` when there is none."""
+        for skipped in range(1, MAX_TITLE_ROWS):
+            row = self._next_row()
+            if row is None:
+                return False
+            _, cells, _, _ = row
+            if cells is not None and self._is_header(cells):
+                self._match_header(cells)
+                self.warnings.append(
+                    f"{skipped} lines above the header were skipped. {self.contract.owner_service} should "
+                    "export without a title."
+                )
+                return True
+        return False
+
+    def close(self) -> None:
+        self._handle.close()
+        self._content.close()
+
+    def bytes_read(self) -> int:
+        content = self._content
+        return self._handle.buffer.tell() * content.packed_bytes // max(content.profile.size, 1)
+
+    def blocks(self) -> Iterator[Rows]:
+        while True:
+            if not self._queue:
+                block = self._read_block()
+                if block is None:
+                    break
+            else:
+                # what followed the header, or a cell of several lines, in its block
+                block = "\n".join(self._queue) + "\n"
+                self._queue.clear()
+            rows = self._lines_at_once(block) if self._takes_blocks else None
+            if rows is not None:
+                yield rows
+                continue
+            self._queue.extend(_lines(block))
+            rows = Rows()
+            # until the end of the block, or of the row that reaches into the next one
+            for _ in range(len(self._queue)):
+                if not self._queue:
+                    break
+                found = self._one(*self._next_row())
+                if found is not None:
+                    rows.append(*found)
+            yield rows
+        self._note_ends()
+
+    def _lines_at_once(self, block: str) -> Rows | None:
+        separated = _separated(block, self.shown_delimiter)
+        if separated is None:
+            return None
+        texts = _lines(separated)
+        numbers = range(self._number + 1, self._number + 1 + len(texts))
+        rows = self._at_once(texts, numbers, "|" in separated or "\\" in separated)
+        if rows is not None:
+            self._number += len(texts)
+        return rows
+
+
+class CellsReading(TableReading):
+    """Rows that come as cells already: those of a workbook or an XML file."""
+
+    def __init__(self, content: Content, contract: Contract, layout: Layout, mode: str):
+        super().__init__(contract, layout, mode)
+        self._content = content
+        self.may_need_quotes = True
+
+    @abc.abstractmethod
+    def _cells(self) -> Iterator[tuple[int, list[str]]]:
+        """Line number and cells of each row below the header. A cell that begins with
+        :data:`neet.feeds.workbook.FAULT` has no known value."""
+
+    @abc.abstractmethod
+    def _fault(self, name: str, fault: str) -> tuple[str, str]:
+        """Rule and reason of a cell whose value is not known."""
+
+    def close(self) -> None:
+        self._content.close()
+
+    def _filled_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Rows that hold something, as wide as the header unless they hold more."""
+        width, outside = self.width, frozenset(range(self.width)) - self._used
+        for number, cells in self._cells():
+            if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
+                del cells[width:]
+            cells += [""] * (width - len(cells))
+            for at in outside:
+                if cells[at].startswith(FAULT):
+                    cells[at] = ""
+            if any(cell.strip() for cell in cells):
+                yield number, cells
+
+    def blocks(self) -> Iterator[Rows]:
+        found = self._filled_rows()
+        while batch := list(islice(found, CELL_ROWS)):
+            joined = "".join(cell for _, cells in batch for cell in cells)
+            self.odd = ODD.search(joined) is not None
+            texts = [SEPARATOR.join(cells) for _, cells in batch]
+            rows = None
+            if self._takes_blocks and not self.odd:
+                numbers = [number for number, _ in batch]
+                rows = self._at_once(texts, numbers, "|" in joined or "\\" in joined)
+            if rows is None:
+                rows = Rows()
+                for (number, cells), text in zip(batch, texts, strict=True):
+                    good = self._one(number, cells, text, None)
+                    if good is not None:
+                        rows.append(*good)
+            yield rows
+        self._note_ends()
+
+    def _odd_cell(self, cells: list[str]) -> tuple[str, str | None, str | None, str]:
+        for at, cell in enumerate(cells):
+            if cell.startswith(FAULT):
+                rule, reason = self._fault(self._names[at], cell[1:])
+                return rule, self._names[at], cell[1:], reason
+        return super()._odd_cell(cells)
+
+
+class XlsxReading(CellsReading):
+    """The sheet of an Excel workbook that has the header.
+
+    Raises:
+        FileRefused: no workbook, damaged, or no sheet, or more than one, is the feed's.
+    """
+
+    line_word = "Row"
+
+    def __init__(self, content: Content, contract: Contract, layout: Layout, mode: str):
+        super().__init__(content, contract, layout, mode)
+        self._remarks = Remarks(set(), set())
+        self._book = Workbook(content, contract)
+        try:
+            self._sheet, self._header_row = self._choose()
+            self._merged = self._merged_away()
+        except BaseException:
+            self._book.close()
+            raise
+
+    def close(self) -> None:
+        self._book.close()
+        super().close()
+
+    def _columns_read(self) -> list[Column]:
+        # a cell that Excel knows to be a date is one, in whatever form the contract expects text
+        return [
+            replace(column, forms=tuple(dict.fromkeys((*column.forms, "iso", "iso_time"))))
+            if column.type == "date"
+            else column
+            for column in super()._columns_read()
+        ]
+
+    def _choose(self) -> tuple[Sheet, int]:
+        """The sheet with the header, and the row it stands in."""
+        contract, owner = self.contract, self.contract.owner_service
+        best: dict[str, tuple[int, int, list[str], int]] = {}
+        for sheet in self._book.sheets:
+            if contract.sheet and normalise_header(sheet.name) != normalise_header(contract.sheet):
+                continue
+            rows = islice(self._book.rows(sheet), MAX_TITLE_ROWS)
+            for place, (number, cells) in enumerate(rows):
+                if not any(map(str.strip, cells)):
+                    continue
+                likeness = self._likeness(cells)
+                if sheet.name not in best or likeness > best[sheet.name][0]:
+                    best[sheet.name] = likeness, number, cells, place
+                if likeness == len(self._wanted()):
+                    break
+        full = [
+            s
+            for s in self._book.sheets
+            if s.name in best and best[s.name][0] == len(self._wanted())
+        ]
+        shown = [sheet for sheet in full if not sheet.is_hidden]
+        if len(shown) > 1:
+            raise FileRefused(
+                "several_data_sheets",
+                f"sheets {_list_of(s.name for s in shown)} all have the header of this feed, and a delivery is "
+                f"one list. {owner} must put all rows in one sheet, or name it in {contract.path} (sheet).",
+            )
+        if not shown and full:
+            raise FileRefused(
+                "hidden_sheet",
+                f"the rows stand in the hidden sheet {_list_of(s.name for s in full)}, which may be an old copy. "
+                f"{owner} must show the sheet if it is the right one, and deliver again.",
+            )
+        visible = [s for s in self._book.sheets if s.name in best and not s.is_hidden]
+        if not visible:
+            named = (
+                f" called {contract.sheet!r} (sheet in {contract.path})" if contract.sheet else ""
+            )
+            raise FileRefused(
+                "empty_file",
+                f"no visible sheet{named} of the workbook holds anything, not even a header, so it does not say "
+                f"that there is nothing to report. Ask {owner} for the file; a nil return is a header alone.",
+            )
+        sheet = shown[0] if shown else max(visible, key=lambda s: best[s.name][0])
+        _, number, cells, above = best[sheet.name]
+        while cells and not cells[-1].strip():
+            cells.pop()
+        self._match_header([cell.lstrip(FAULT) for cell in cells])
+        if above:
+            self.warnings.append(f"{above} rows above the header in row {number} were skipped.")
+        others = [
+            f"{storable(s.name)[:60]!r}" + (" (hidden)" if s.is_hidden else "")
+            for s in self._book.sheets
+            if s.name != sheet.name and (s.name in best or contract.sheet)
+        ]
+        if others:
+            self.warnings.append(
+                f"Read from sheet {storable(sheet.name)[:60]!r}. Not read: {', '.join(others[:20])}."
+            )
+        return sheet, number
+
+    def _merged_away(self) -> dict[int, set[int]]:
+        """``row -> columns`` of the cells that a merge has made blank, in the rows of the feed."""
+        found: dict[int, set[int]] = {}
+        for first_row, first, last_row, last in self._book.merged(self._sheet):
+            columns = {at for at in self._used if first <= at <= last}
+            if last_row <= self._header_row or not columns:
+                continue
+            for row in range(
+                max(first_row, self._header_row + 1), min(last_row, first_row + 10_000) + 1
+            ):
+                away = columns - {first} if row == first_row else columns
+                if away:
+                    found.setdefault(row, set()).update(away)
+        return found
+
+    def _cells(self) -> Iterator[tuple[int, list[str]]]:
+        merged = self._merged
+        days = [
+            position
+            for position, column in zip(self._order, self._columns, strict=True)
+            if position >= 0 and column.type == "date" and self._book.is_1904
+        ]
+        for number, cells in self._book.rows(self._sheet, self._remarks):
+            if number <= self._header_row:
+                continue
+            for at in merged.get(number, ()):
+                cells += [""] * (at + 1 - len(cells))
+                cells[at] = f"{FAULT}merged"
+            for at in days:
+                if at < len(cells) and values.SERIAL.fullmatch(cells[at]):
+                    cells[at] = str(int(cells[at].partition(".")[0]) + SERIAL_1904)
+            yield number, cells
+
+    def _fault(self, name: str, fault: str) -> tuple[str, str]:
+        if fault == "merged":
+            return (
+                "merged_cells",
+                f"{name} is merged with a neighbour, so which value belongs to this row cannot be known. "
+                "Unmerge the cells and fill in each",
+            )
+        if fault == "=":
+            return (
+                "formula_not_calculated",
+                f"{name} is a formula that was never calculated. Open the file in Excel, save it, or paste the "
+                "values",
+            )
+        return (
+            "formula_error",
+            f"{name} shows {storable(fault)[:40]}, the error of a formula, instead of a value",
+        )
+
+    def _note_ends(self) -> None:
+        super()._note_ends()
+        remarks, used = self._remarks, self._used
+        if percent := sorted(remarks.percent & used):
+            names = _list_of(self.header[at] for at in percent)
+            self.warnings.append(f"{names}: shown as per cent, read as stored: 50 % is 0.5.")
+        if long_numbers := sorted(remarks.long_numbers & used):
+            names = _list_of(self.header[at] for at in long_numbers)
+            self.warnings.append(
+                f"{names}: numbers of more than 15 digits, of which Excel keeps 15. Format the column as text "
+                "before the numbers are typed or pasted."
+            )
+        if remarks.hidden_rows:
+            self.warnings.append(f"{remarks.hidden_rows} hidden rows were read as all others.")
+
+
+class XmlReading(CellsReading):
+    """An XML file of one element a row: its attributes and the elements in it are the columns.
+
+    Raises:
+        FileRefused: not well-formed, hostile, or its rows lack columns.
+    """
+
+    def __init__(self, content: Content, contract: Contract, layout: Layout, mode: str):
+        super().__init__(content, contract, layout, mode)
+        self._xml = FlatXml(content, contract)
+        names = self._xml.names
+        if not self._xml.row_count:  # nothing to report: there is no row to tell the columns by
+            names = [header for header, _ in self._wanted().values()]
+        self._match_header(names)
+
+    def _may_lack(self, missing: set[str], unknown: list[int]) -> bool:
+        # A blank element may be left out, so that of a whole file may be missing. But one that we do not know
+        # may be the missing one under another name.
+        required = {column.name for column in self.contract.key if column.required} | {"operation"}
+        return not unknown and not missing & required
+
+    def _cells(self) -> Iterator[tuple[int, list[str]]]:
+        return self._xml.rows()
+
+    def _fault(self, name: str, fault: str) -> tuple[str, str]:
+        return (
+            "repeated_element",
+            f"{name} stands twice in the record, and which value is right cannot be known",
+        )
 
 
 class NccisReading(Reading):
@@ -941,11 +1295,33 @@ def nccis_header(header) -> dict[str, str]:
     }
 
 
+def _list_of(names: Iterator[str]) -> str:
+    shown = [repr(storable(name)[:60]) for name in names]
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")
+
+
+def _empty_file(contract: Contract) -> FileRefused:
+    return FileRefused(
+        "empty_file",
+        "it has no bytes, not even a header, so it does not say that there is nothing to report. "
+        f"Ask {contract.owner_service} for the file; a nil return is a header alone.",
+    )
+
+
+READINGS: dict[str, type[CsvReading] | type[XlsxReading] | type[XmlReading]] = {
+    "csv": CsvReading,
+    "xlsx": XlsxReading,
+    "xml": XmlReading,
+}
+
+
 def open_file(
     path: Path, contract: Contract, layout: Layout, mode: str, profile: Profile
 ) -> Reading:
-    """Open a landed file by its contract.
+    """Open a landed file by its contract. What it is, its content says; its name is only compared.
 
+    Args:
+        profile: of the file.
     Raises:
         FileRefused: it cannot be used at all.
     """
@@ -956,11 +1332,57 @@ def open_file(
             "allows (maxBytes). If the feed has grown, raise the limit there.",
         )
     if profile.size == 0:
-        raise FileRefused(
-            "empty_file",
-            "it has no bytes, not even a header, so it does not say that there is nothing to report. "
-            f"Ask {contract.owner_service} for the file; a nil return is a header alone.",
-        )
+        raise _empty_file(contract)
     if "nccis_xml" in contract.formats:
         return NccisReading(path, contract)
-    return CsvReading(path, contract, layout, mode, profile)
+    content = unpack(path, contract, profile)
+    try:
+        if content.profile.size == 0:
+            raise _empty_file(contract)
+        kind = "csv" if content.kind == "text" else content.kind
+        if kind not in contract.formats:
+            raise _wrong_format(content, contract)
+        reading = READINGS[kind](content, contract, layout, mode)
+    except BaseException:
+        content.close()
+        raise
+    reading.warnings[:0] = [*content.notes, *_name_contradicts(content.name, kind, contract)]
+    return reading
+
+
+def _wrong_format(content: Content, contract: Contract) -> FileRefused:
+    words = WORDS[content.kind] or "a text file"
+    owner = contract.owner_service
+    if content.kind == "ole" and is_password_protected(content):
+        return FileRefused(
+            "password_protected",
+            "it is a workbook protected by a password, so nothing in it can be read. "
+            f"{owner} must save it without one; the transport is protected already.",
+        )
+    if contract.formats == ("csv",):
+        return FileRefused(
+            "not_csv",
+            f"it is {words}, not a CSV file. Ask {owner} to save it as 'CSV UTF-8 (comma delimited)' and "
+            "deliver that.",
+        )
+    agreed = " or ".join(WORDS[name] for name in contract.formats)
+    return FileRefused(
+        "wrong_format",
+        f"it is {words}, and {contract.path} agrees on {agreed} (format). Ask {owner} to save it so and "
+        "deliver that.",
+    )
+
+
+def _name_contradicts(name: str, kind: str, contract: Contract) -> list[str]:
+    """A warning when a name promises another format than the content is in."""
+    bare, ending = os.path.splitext(name.lower())
+    if ending in PACKINGS:
+        ending = os.path.splitext(bare)[1]
+    if ending not in (".csv", ".txt", ".xlsx", ".xls", ".xml") or ending == f".{kind}":
+        return []
+    if kind == "csv" and ending == ".txt":
+        return []
+    return [
+        f"The name ends in {ending}, but the content is {WORDS[kind]} and was read as one. "
+        f"{contract.owner_service} should name it rightly."
+    ]

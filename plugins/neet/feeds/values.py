@@ -12,6 +12,7 @@ DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
 TIME = re.compile(r"(?:T|\s+)(\d{1,2}):(\d{2})(?::(\d{2})(?:[.]\d{1,9})?)?Z?", re.ASCII)
 SERIAL = re.compile(r"(\d{5})(?:[.]\d+)?", re.ASCII)
 INTEGER = re.compile(r"([+-]?)0*(\d{1,18})(?:[.]0+)?", re.ASCII)
+DIGITS = re.compile(r"([0-9]{1,30})(?:[.]0+)?", re.ASCII)
 NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:[.]\d{0,30})?|[.]\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 # Excel counts days from 1 January 1900 and believes that year had a 29 February; from March 1900 on
@@ -110,6 +111,15 @@ def read_number(text: str, markers: tuple[str, ...] = ()) -> str:
     raise Unreadable("not_a_number", f"{_short(text)} is not a number{allowed}")
 
 
+def read_digits(text: str, length: int) -> str:
+    """Text, with the leading zeros that a spreadsheet takes from a text of digits: of ``length`` digits.
+
+    ``123.0``, as some programs write a whole number, is 123. Anything but digits stays as it is.
+    """
+    match = DIGITS.fullmatch(text.strip())
+    return match[1].zfill(length) if match and len(match[1]) <= length else text
+
+
 def read(text: str, column: Column) -> str:
     """A non-blank cell as its column's type, in the one form that ``raw`` holds.
 
@@ -122,7 +132,7 @@ def read(text: str, column: Column) -> str:
         return read_integer(text, column.markers)
     if column.type == "number":
         return read_number(text, column.markers)
-    return text
+    return text if column.pad_to is None else read_digits(text, column.pad_to)
 
 
 def _short(text: str) -> str:

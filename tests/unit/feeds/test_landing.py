@@ -94,7 +94,7 @@ def test_a_name_of_undecodable_bytes_is_refused_not_choked_on(toy_desk):
     ("content", "code"),
     [
         (b"", "empty_file"),
-        (b"PK\x03\x04" + b"\0" * 500, "not_csv"),
+        (b"PK\x03\x04" + b"\0" * 500, "damaged_archive"),
         (b"\0" * 5_000, "missing_columns"),
         (os.urandom(4_000).replace(b"\n", b""), None),
         (b"ItemID,Label\n1,2\n", "missing_columns"),

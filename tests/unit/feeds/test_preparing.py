@@ -218,7 +218,7 @@ def test_by_blocks_or_row_by_row_whatever_the_columns(tmp_path_factory, file, si
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reading, "BLOCK_CHARACTERS", characters)
             if by_row:
-                patch.setattr(reading.CsvReading, "_at_once", lambda self, block: None)
+                patch.setattr(reading.CsvReading, "_at_once", lambda *_: None)
             found = Read(path, content, mode)
         results.append(
             (found.rows, found.rejects, found.rows_in, found.warnings, found.unreadable_keys)
@@ -263,7 +263,7 @@ def test_composite_keys_are_the_same_by_blocks_and_row_by_row(toy_desk, tmp_path
     found = []
     for by_row in (False, True):
         if by_row:
-            monkeypatch.setattr(reading.CsvReading, "_at_once", lambda self, block: None)
+            monkeypatch.setattr(reading.CsvReading, "_at_once", lambda *_: None)
         else:
             one = reading.CsvReading._one
             monkeypatch.setattr(reading.CsvReading, "_one", lambda *_: pytest.fail("row by row"))

@@ -231,9 +231,9 @@ def test_a_delta_needs_its_operation_column(refused, read):
         ("ItemID,Labels,MadeOn,Size,Price\n", "missing_columns", "Labels"),
         ("ItemID,Label,Title,MadeOn,Size,Price\n", "ambiguous_header", "columns 2, 3"),
         ("ItemID,Label,MadeOn,Size,Price,Price\n", "ambiguous_header", "columns 5, 6"),
-        (b"PK\x03\x04rest of a workbook", "not_csv", "Excel workbook"),
+        (b"PK\x03\x04rest of a workbook", "damaged_archive", "Excel workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "not_csv", "password-protected"),
-        (b"\x1f\x8b\x08", "not_csv", "gzip"),
+        (b"\x1f\x8b\x08", "damaged_archive", "gzip"),
         ("ItemID,Label".encode("utf-16"), "not_csv", "UTF-16"),
         ('"ItemID,Label\nT1', "unreadable_header", "line 1"),
         ("ItemID," + "x" * (MAX_LINE_BYTES + 10), "line_too_long", "longer than"),
@@ -311,7 +311,7 @@ def test_by_blocks_or_row_by_row_the_rows_are_the_same(tmp_path_factory, rows, s
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reading, "BLOCK_CHARACTERS", characters)
             if by_row:
-                patch.setattr(reading.CsvReading, "_at_once", lambda self, rows: None)
+                patch.setattr(reading.CsvReading, "_at_once", lambda *_: None)
             found = Read(file, content)
         results.append(
             (found.rows, found.rejects, found.rows_in, found.warnings, found.unreadable_keys)
