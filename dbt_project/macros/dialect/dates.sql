@@ -56,3 +56,16 @@
 
 {#  A moment that is not there, of the type that delivery times have. #}
 {% macro no_moment() %}cast(null as timestamp with time zone){% endmacro %}
+
+{#  One row a day, column `day`, both ends included, correlated to the relation joined before it. #}
+{% macro cross_join_days(first_day, last_day) -%}
+    cross join lateral (
+        select cast(each_day as date) as day
+        from generate_series({{ first_day }}, {{ last_day }}, interval '1 day') as each_day
+    ) as days
+{%- endmacro %}
+
+{#  The value below which a share of the rows lies, interpolated. #}
+{% macro percentile(share, column) -%}
+    percentile_cont({{ share }}) within group (order by {{ column }})
+{%- endmacro %}

@@ -1,0 +1,157 @@
+with month_end as (
+    select distinct la_code, month_end from {{ ref('fct_cohort_month') }}
+),
+
+area as (
+    select 'county' as area_type
+    union all
+    select 'district'
+),
+
+-- The last delivery by which each month had come to its end.
+known as (
+    select month_end.la_code, month_end.month_end, max(clock.seq) as seq
+    from month_end
+    inner join {{ ref('int_known_clock') }} as clock
+        on clock.la_code = month_end.la_code and clock.day <= month_end.month_end
+    group by month_end.la_code, month_end.month_end
+),
+
+in_conflict as (
+    select distinct
+        cohort.la_code,
+        cohort.month_end,
+        cohort.person_id
+    from {{ ref('fct_source_conflict') }} as conflict
+    inner join {{ ref('fct_cohort_month') }} as cohort
+        on cohort.la_code = conflict.la_code
+        and cohort.person_id = conflict.person_id
+        and {{ in_force('conflict.opened_on', 'conflict.closed_on', 'cohort.month_end') }}
+    where conflict.is_counted_in_data_quality
+),
+
+person as (
+    select
+        cohort.la_code,
+        'DQ-CONFLICT' as measure_id,
+        cohort.month_end,
+        coalesce(cohort.district_code, 'NOT_RECORDED') as district_code,
+        cohort.sen_group,
+        cohort.is_vulnerable,
+        case when in_conflict.person_id is not null then 1 else 0 end as is_in_numerator
+    from {{ ref('fct_cohort_month') }} as cohort
+    left join in_conflict
+        on in_conflict.la_code = cohort.la_code
+        and in_conflict.month_end = cohort.month_end
+        and in_conflict.person_id = cohort.person_id
+    where cohort.is_in_denominator
+
+    union all
+
+    -- At risk is who was flagged, whatever their age: most are in Year 11.
+    select
+        risk.la_code,
+        'DQ-CONTACT',
+        known.month_end,
+        coalesce(young_person.district_code, 'NOT_RECORDED'),
+        young_person.sen_group,
+        coalesce(cohort.is_vulnerable, false),
+        case when contact.says = 'VALID' then 1 else 0 end
+    from known
+    inner join {{ ref('int_core_plus_statement') }} as risk
+        on risk.la_code = known.la_code
+        and risk.conflict_kind = 'AT_RISK'
+        and risk.says = 'AT_RISK'
+        and risk.from_seq <= known.seq
+        and known.seq < risk.to_seq
+    inner join {{ ref('int_core_plus_statement') }} as contact
+        on contact.la_code = risk.la_code
+        and contact.person_id = risk.person_id
+        and contact.conflict_kind = 'CONTACT'
+        and contact.from_seq <= known.seq
+        and known.seq < contact.to_seq
+    left join {{ ref('int_young_person') }} as young_person
+        on young_person.la_code = risk.la_code and young_person.person_id = risk.person_id
+    left join {{ ref('fct_cohort_month') }} as cohort
+        on cohort.la_code = risk.la_code
+        and cohort.person_id = risk.person_id
+        and cohort.month_end = known.month_end
+),
+
+counted as (
+    select
+        person.la_code,
+        person.measure_id,
+        person.month_end as period_end,
+        area.area_type,
+        case area.area_type when 'county' then person.la_code else person.district_code end as area_code,
+        reporting_group.group_code,
+        sum(person.is_in_numerator) as numerator,
+        count(*) as denominator,
+        cast(sum(person.is_in_numerator) as numeric) / count(*) as value
+    from person
+    cross join area
+    inner join {{ ref('reporting_group') }} as reporting_group
+        on (reporting_group.sen_group is null or reporting_group.sen_group = person.sen_group)
+        and (not reporting_group.is_vulnerable_only or person.is_vulnerable)
+    group by 1, 2, 3, 4, 5, 6
+),
+
+late as (
+    select
+        event.la_code,
+        measure.measure_id,
+        month_end.month_end as period_end,
+        place.area_type,
+        case place.area_type when 'county' then event.la_code else event.provider end as area_code,
+        'ALL' as group_code,
+        count(*) as numerator,
+        count(*) as denominator,
+        case measure.percentile
+            {% for share in (0.5, 0.9) %}
+            when {{ share }} then {{ percentile(share, 'event.lag_days') }}
+            {% endfor %}
+        end as value
+    from {{ ref('int_event_recorded') }} as event
+    inner join month_end
+        on month_end.la_code = event.la_code
+        and event.recorded_on > {{ previous_month_end('month_end.month_end') }}
+        and event.recorded_on <= month_end.month_end
+    cross join (select 'county' as area_type union all select 'provider') as place
+    inner join {{ ref('data_quality_measure') }} as measure
+        on measure.percentile is not null and {{ valid_on('measure', 'month_end.month_end') }}
+    group by event.la_code, measure.measure_id, measure.percentile, month_end.month_end, place.area_type,
+        case place.area_type when 'county' then event.la_code else event.provider end
+),
+
+either as (
+    select * from counted
+    union all
+    select la_code, measure_id, period_end, area_type, area_code, group_code, numerator, denominator, cast(value as numeric)
+    from late
+)
+
+select
+    either.la_code,
+    either.measure_id,
+    {{ month_code('either.period_end') }} as period_code,
+    either.period_end,
+    either.area_type,
+    either.area_code,
+    either.group_code,
+    {{ to_long('either.numerator') }} as numerator,
+    {{ to_long('either.denominator') }} as denominator,
+    cast(either.value as numeric(20, 10)) as value,
+    cast(before.value as numeric(20, 10)) as previous_value,
+    measure.polarity,
+    measure.unit
+from either
+inner join {{ ref('data_quality_measure') }} as measure
+    on measure.measure_id = either.measure_id and {{ valid_on('measure', 'either.period_end') }}
+left join either as before
+    on before.la_code = either.la_code
+    and before.measure_id = either.measure_id
+    and before.period_end = {{ previous_month_end('either.period_end') }}
+    and before.area_type = either.area_type
+    and before.area_code = either.area_code
+    and before.group_code = either.group_code
