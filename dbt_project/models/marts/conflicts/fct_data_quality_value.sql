@@ -120,6 +120,7 @@ late as (
     cross join (select 'county' as area_type union all select 'provider') as place
     inner join {{ ref('data_quality_measure') }} as measure
         on measure.percentile is not null and {{ valid_on('measure', 'month_end.month_end') }}
+    where event.lag_days is not null
     group by event.la_code, measure.measure_id, measure.percentile, month_end.month_end, place.area_type,
         case place.area_type when 'county' then event.la_code else event.provider end
 ),

@@ -98,3 +98,5 @@ select
 from aged
 left join {{ ref('int_young_person') }} as person
     on person.la_code = aged.la_code and person.person_id = aged.person_id
+-- The files of one day come one after the other: what lasts from one to the next is no conflict.
+where aged.closed_seq is null or aged.closed_on > aged.opened_on

@@ -111,6 +111,7 @@ item as (
         on closing.la_code = reason_row.la_code and closing.seq = reason_row.closed_seq
     inner join {{ ref('worklist_reason') }} as reason
         on reason.reason_code = reason_row.reason_code and {{ valid_on('reason', 'opening.day') }}
+    where reason_row.closed_seq is null or closing.day > opening.day
 
     union all
 

@@ -112,17 +112,35 @@ contact as (
     where not known.is_deleted
 ),
 
+-- Core+ says nothing of a kind before its first extract about it: silence until then is not an empty field.
+begun as (
+    select la_code, feed, min(seq) as first_seq
+    from {{ ref('int_known_clock') }}
+    group by la_code, feed
+),
+
 version as (
-    {% for kind, says in {'CARE': "'NONE'", 'YOUTH_JUSTICE': "'NONE'", 'PARENTHOOD': "'NONE'", 'ACTIVITY': "'NOT_KNOWN'",
-                          'GUARANTEE': "'NONE'", 'CONTACT': "'MISSING'", 'AT_RISK': "'NONE'", 'SEN': 'sen_group'}.items() %}
+    {% for kind, (feed, says) in {
+        'SEN': ('core_plus_people', 'sen_group'),
+        'ACTIVITY': ('core_plus_activities', "'NOT_KNOWN'"),
+        'CARE': ('core_plus_characteristics', "'NONE'"),
+        'YOUTH_JUSTICE': ('core_plus_characteristics', "'NONE'"),
+        'PARENTHOOD': ('core_plus_characteristics', "'NONE'"),
+        'GUARANTEE': ('core_plus_september_guarantee', "'NONE'"),
+        'CONTACT': ('core_plus_contact_details', "'MISSING'"),
+        'AT_RISK': ('core_plus_at_risk', "'NONE'"),
+    }.items() %}
     select
-        la_code, person_id, '{{ kind }}' as conflict_kind, 1 as is_base, from_seq, to_seq,
+        person.la_code, person.person_id, '{{ kind }}' as conflict_kind, 1 as is_base,
+        greatest(person.from_seq, begun.first_seq) as from_seq, person.to_seq,
         cast(null as date) as starts_on, cast(null as date) as ends_before,
         {{ says }} as means, cast(null as text) as means_afterwards,
         cast(null as date) as order_on, cast(null as date) as then_on, cast(null as date) as last_on, '' as order_key,
         cast(null as text) as activity_code, cast(null as text) as school_number, cast(null as text) as ukprn
     from person
-    where not is_leaver and not is_internal_marker
+    inner join begun
+        on begun.la_code = person.la_code and begun.feed = '{{ feed }}'
+    where not person.is_leaver and not person.is_internal_marker
 
     union all
     {% endfor %}

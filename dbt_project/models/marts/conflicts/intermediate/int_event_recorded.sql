@@ -66,8 +66,8 @@ select
     event.happened_on,
     event.source_feed,
     clock.day as recorded_on,
-    -- Typed in before it happened is no delay.
-    greatest({{ days_between('event.happened_on', 'clock.day') }}, 0) as lag_days
+    -- Typed in before it happened is no delay; of what the first extract shows nobody knows how long it stood there.
+    case when shown.recorded_seq > first_extract.seq then greatest({{ days_between('event.happened_on', 'clock.day') }}, 0) end as lag_days
 from event
 left join shown
     on shown.la_code = event.la_code
@@ -77,3 +77,10 @@ left join shown
     and shown.happened_on = event.happened_on
 left join {{ ref('int_known_clock') }} as clock
     on clock.la_code = shown.la_code and clock.seq = shown.recorded_seq
+left join (
+    select la_code, min(seq) as seq
+    from {{ ref('int_known_clock') }}
+    where feed = 'core_plus_activities'
+    group by la_code
+) as first_extract
+    on first_extract.la_code = event.la_code
