@@ -372,6 +372,7 @@ class _Gate:
     ) -> gate_checks.Names:
         run = self.run
         self.movement_table = movement.build(self.work, self.prepared, run, previous, lists)
+        late_table = gate_checks.build_feed_states(self.settings, self.work, run)
         return gate_checks.Names(
             texts={
                 "census": run.schema_name,
@@ -383,6 +384,7 @@ class _Gate:
                 "check_table": self.prepared.check_relation,
                 "header_table": self.prepared.header_relation,
                 "movement": f"{workspace.SCHEMA}.{self.movement_table}",
+                "feed_states": f"{workspace.SCHEMA}.{late_table}",
                 "previous_submission": previous.submission_id if previous else "",
                 "previous_known_seq": previous.known_seq if previous else 0,
             },

@@ -15,6 +15,10 @@ import yaml
 from psycopg.rows import dict_row
 
 from neet import calendar, progress
+from neet.feeds import lateness
+from neet.feeds.contract import ContractError
+from neet.feeds.landing import contracts_of
+from neet.feeds.sources import SourcesError
 from neet.settings import NotSetUp, Settings
 
 if TYPE_CHECKING:
@@ -96,6 +100,46 @@ where la_code = %(la_code)s and status = 'accepted' and mode = 'snapshot' and pe
 
 
 def late_feeds(connection: psycopg.Connection, settings: Settings, today: dt.date) -> list[dict]:
+    """Every feed that is late: first what the next return waits for, then what the calendar expected since the
+    installation went live.
+
+    Returns:
+        one entry a feed: ``feed``, ``due_on``, ``since``, ``owner_service``, ``gates``, ``census_point`` (of the return
+        that waits for it, or None), ``sentence``.
+    Raises:
+        neet.calendar.CalendarBroken, neet.calendar.CalendarEnd, neet.feeds.sources.SourcesError: a file is wrong.
+    """
+    waiting = _next_return(connection, settings, today)
+    owners = {feed: contract.owner_service for feed, contract in contracts_of(settings).items()}
+    found = [
+        entry
+        | {
+            "since": entry["due_on"],
+            "owner_service": owners.get(entry["feed"]),
+            "gates": [calendar.census_point(settings.la_code, entry["census_point"]).gate_id],
+            "sentence": f"the return of {entry['census_point']} waits for {entry['feed']}",
+        }
+        for entry in waiting
+    ]
+    named = {entry["feed"] for entry in found}
+    since = lateness.live_from(settings)
+    for state in lateness.late(settings, connection, today, since=since):
+        if state.feed not in named:
+            found.append(
+                {
+                    "census_point": None,
+                    "feed": state.feed,
+                    "due_on": state.collection.due_on,
+                    "since": state.since,
+                    "owner_service": state.owner_service,
+                    "gates": list(state.gates),
+                    "sentence": state.sentence,
+                }
+            )
+    return found
+
+
+def _next_return(connection: psycopg.Connection, settings: Settings, today: dt.date) -> list[dict]:
     """Feeds that the next return of the chain needs and does not have although its run was due.
 
     Returns:
@@ -190,7 +234,15 @@ def status(
             found["published"] = cursor.execute(PUBLISHED).fetchone()
             found["deliveries"] = cursor.execute(LAST_DELIVERIES).fetchall()
             found["held"] = cursor.execute(HELD).fetchall()
-            found["late"] = late_feeds(connection, settings, today)
+            try:
+                found["late"] = late_feeds(connection, settings, today)
+            except (
+                calendar.CalendarEnd,
+                calendar.CalendarBroken,
+                SourcesError,
+                ContractError,
+            ) as error:
+                found["late_unknown"] = str(error)
             found["gates"] = cursor.execute(GATES, {"la_code": settings.la_code}).fetchall()
     except (NotSetUp, psycopg.Error) as error:
         found["database"] = _reason(error)
@@ -294,13 +346,21 @@ def _data_next(settings: Settings, found: dict[str, Any]) -> list[str]:
             hints.append(
                 f"The newest file of {newest['feed']} ({newest['period']}) was refused: {newest['status_reason']}"
             )
-    if found["late"]:
-        late = found["late"]
+    if "late_unknown" in found:
+        hints.append(f"Which feeds are late cannot be told: {found['late_unknown']}")
+    late = [entry for entry in found["late"] if entry["census_point"]]
+    if late:
         feeds = ", ".join(entry["feed"] for entry in late)
         hints.append(
             f"{late[0]['census_point']} was due on {late[0]['due_on']} and waits for {feeds}. Put the files into "
             f"{settings.inbox}/<feed>/, or type `./neet deliver FEED FILE`."
         )
+    others = [entry for entry in found["late"] if not entry["census_point"]]
+    for entry in others[:HINTS_OF_A_KIND]:
+        gates = f" It endangers {', '.join(entry['gates'])}." if entry["gates"] else ""
+        hints.append(f"{entry['sentence']}{gates} Ask the owner for it.")
+    if len(others) > HINTS_OF_A_KIND:
+        hints.append(f"{len(others) - HINTS_OF_A_KIND} more feeds are late.")
     waiting = [row for row in found["running"] or [] if row["task_id"] == "sign_off"]
     for row in waiting:
         hints.append(
@@ -401,9 +461,19 @@ def _print_data(output: Output, found: dict[str, Any]) -> None:
         )
     if found["late"]:
         output.table(
-            "Late: the next return needs them and its run was due",
-            ["census point", "feed", "due on"],
-            [(late["census_point"], late["feed"], late["due_on"]) for late in found["late"]],
+            "Late: due and not there",
+            ["feed", "owner", "due on", "late since", "return", "endangers"],
+            [
+                (
+                    late["feed"],
+                    late["owner_service"],
+                    late["due_on"],
+                    late["since"],
+                    late["census_point"],
+                    " ".join(late["gates"]),
+                )
+                for late in found["late"]
+            ],
         )
     output.table(
         "Newest delivery of each feed",

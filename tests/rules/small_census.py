@@ -151,6 +151,7 @@ class SmallCensus:
         rows: int = 100,
         rejected: int = 0,
         reason: str | None = None,
+        as_at: dt.date | None = None,
     ) -> str:
         """A snapshot of the month in ``control.delivery``, as the loader leaves it."""
         with connect(self.warehouse.dsn["owner"]) as connection:
@@ -168,7 +169,8 @@ class SmallCensus:
                      1, %(id)s, now(), %(status)s, %(reason)s, case when %(ok)s then now() end,
                      case when %(ok)s then %(seq)s end, %(rows)s, %(rows)s::bigint - %(rejected)s::bigint, %(rejected)s)""",
                 {
-                    "id": delivery_id, "feed": feed, "period": self.period_end.isoformat(), "as_at": self.period_end, "status": status,
+                    "id": delivery_id, "feed": feed, "period": (as_at or self.period_end).isoformat(),
+                    "as_at": as_at or self.period_end, "status": status,
                     "reason": reason, "ok": accepted, "seq": seq, "rows": rows, "rejected": rejected,
                 },
             )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 import shutil
 from collections import Counter
@@ -404,6 +405,45 @@ def test_a_feed_that_has_not_arrived_blocks_and_a_held_one_is_named(census):
     assert (result.failed_count, result.stops) == (1, True)
     assert result.rows[0].value == "core_plus_activities"
     assert result.observed.endswith("waiting: core_plus_activities (held: shrank by 40%)")
+
+
+def test_late_feeds_are_named_with_their_owners_and_do_not_block(census):
+    census.deliver("liberi_care", as_at=dt.date(2021, 11, 30))
+    census.deliver("youth_justice_orders")
+    census.deliver("core_plus_users", as_at=dt.date(2021, 9, 30))  # late, and endangers no gate
+    run = census.build(people(2))
+    outcome = judged(census, run)
+    result = result_of(outcome, "late_feeds")
+    assert (result.status, result.stops, outcome.outcome) == (
+        "failed",
+        False,
+        "passed",
+    ), result.error
+    assert [row.value for row in result.rows] == ["liberi_care"]
+    assert "due on 2022-01-10" in result.rows[0].detail and "Owner: VSK" in result.rows[0].detail
+    assert result.observed == "1 of 6 expected feeds are late: liberi_care (VSK)"
+    assert result_of(outcome, "late_feeds_that_block").checked_count == 0
+    census.deliver("liberi_care")
+    assert result_of(judged(census, run), "late_feeds").status == "failed", "not known to the run"
+    assert result_of(judged(census, census.run()), "late_feeds").status == "passed"
+
+
+def test_a_late_feed_that_the_schedule_says_blocks_does(census, monkeypatch):
+    from neet.feeds import schedule
+
+    rules = schedule.rules
+
+    def blocking(*arguments):
+        return [
+            dataclasses.replace(rule, blocks=rule.feed == "liberi_care")
+            for rule in rules(*arguments)
+        ]
+
+    monkeypatch.setattr(schedule, "rules", blocking)
+    census.deliver("liberi_care", as_at=dt.date(2021, 11, 30))
+    outcome = judged(census, census.build(people(2)))
+    assert outcome.outcome == "blocked"
+    assert result_of(outcome, "late_feeds_that_block").stops
 
 
 def test_too_many_rejected_rows_block_and_each_is_listed(census):

@@ -48,6 +48,48 @@ def test_a_feed_that_arrived_is_not_late(warehouse):
     assert [row["feed"] for row in found["deliveries"]] == ["core_plus_people"]
 
 
+def arrived(warehouse, feed: str, as_at: str):
+    with connect(warehouse.dsn["owner"]) as connection:
+        connection.execute(
+            """insert into control.delivery (delivery_id, la_code, feed, provider, period, as_at, mode, file_name,
+                 file_sha256, file_bytes, landing_path, received_at, status, accepted_at, delivery_seq)
+               values (%(id)s, '886', %(feed)s, '886', %(as_at)s::text, %(as_at)s::date, 'snapshot', 'f', 'x', 1, %(id)s,
+                 now(), 'accepted', now(), (select coalesce(max(delivery_seq), 0) + 1 from control.delivery))""",
+            {"id": f"{feed}-{as_at}", "feed": feed, "as_at": as_at},
+        )
+
+
+def test_a_feed_past_its_date_is_late_with_its_owner_and_the_gates_it_endangers(warehouse):
+    arrived(warehouse, "liberi_care", "2021-10-31")
+    assert status(warehouse, "2021-12-09")["late"] == []
+    (late,) = status(warehouse, "2021-12-11")["late"]
+    assert (late["feed"], late["owner_service"], late["census_point"]) == (
+        "liberi_care",
+        "VSK",
+        None,
+    )
+    assert (str(late["due_on"]), str(late["since"])) == ("2021-12-07", "2021-12-11")
+    assert "M-12" in late["gates"]
+    hint = status(warehouse, "2021-12-11")["next"][0]
+    assert "liberi_care was due on 2021-12-07" in hint and "It endangers" in hint
+
+
+def test_what_fell_due_before_the_installation_went_live_is_not_chased(warehouse, monkeypatch):
+    arrived(warehouse, "liberi_care", "2021-10-31")
+    monkeypatch.setenv("NEET_LIVE_FROM", "2021-12-15T08:00:00+00:00")
+    assert status(warehouse, "2022-01-12")["late"] == []
+    assert status(warehouse, "2022-01-14")["late"][0]["feed"] != "liberi_care", "core first"
+    assert "liberi_care" in {row["feed"] for row in status(warehouse, "2022-01-14")["late"]}
+
+
+def test_a_schedule_that_cannot_be_read_is_said_and_the_rest_answers(
+    warehouse, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("NEET_SOURCES", str(tmp_path / "none.yml"))
+    found = status(warehouse, "2021-12-11")
+    assert any("cannot be told" in hint for hint in found["next"])
+
+
 def test_past_the_calendar_it_says_so_instead_of_failing(warehouse):
     found = status(warehouse, "2099-01-01")
     assert found["next_point"] is None

@@ -446,6 +446,7 @@ def states(
     expected_from: Mapping[str, dt.date] | None = None,
     snapshots: Iterable[str] = (),
     facts: Calendar | None = None,
+    since: dt.date | None = None,
 ) -> list[FeedState]:
     """How every expected feed stands on a day, by feed.
 
@@ -455,6 +456,7 @@ def states(
         owners: owner service of each feed; feeds without one have no contract and are left out.
         expected_from: first day on which a feed with a configured source is expected.
         snapshots: feeds whose newest delivery makes every older one good.
+        since: what fell due before that day is not asked for.
     Raises:
         CalendarBroken, CalendarEnd: see :func:`collections`.
     """
@@ -472,11 +474,12 @@ def states(
             for each in arrived.get(rule.feed, ())
             if each.la_code == rule.la_code and _is_dated(each)
         ]
-        since = _expected_since(rule, came, expected_from.get(rule.feed))
-        if since is None or since > on:
+        begun = _expected_since(rule, came, expected_from.get(rule.feed))
+        if begun is None or begun > on:
             continue
-        due = collections_of(rule, la_code, max(since, facts.holidays_from + 14 * DAY), on, facts)
-        due = [each for each in due if each.closes_on > since]
+        first = max(begun, since or begun, facts.holidays_from + 14 * DAY)
+        due = collections_of(rule, la_code, first, on, facts)
+        due = [each for each in due if each.closes_on > begun]
         if due:
             found.append(_state(rule, due, came, on, owners[rule.feed], rule.feed in snapshots))
     return found
@@ -484,7 +487,11 @@ def states(
 
 def _is_dated(delivery: Delivery) -> bool:
     """A refused file may not even say which period it is for."""
-    return delivery.as_at is not None or delivery.period != landing.UNKNOWN
+    try:
+        delivery.content_on()
+    except ValueError:
+        return False
+    return True
 
 
 def _expected_since(rule: Rule, came: list[Delivery], configured: dt.date | None) -> dt.date | None:
@@ -511,7 +518,6 @@ def _state(
     missing = [each for each in due if not _holds_any(each, content)]
     if is_snapshot:  # a newer snapshot says all that an older one would have said
         missing = [each for each in missing if not content or content[-1] < each.opens_on]
-        missing = missing[-1:]
     late = [each for each in missing if each.late_from <= on]
     shown = (late or missing or due[-1:])[0]
     trouble = None
@@ -529,7 +535,7 @@ def _state(
         owner_service=owner,
         state=LATE if late else DUE if missing else RECEIVED,
         collection=shown,
-        missing=len(late or missing),
+        missing=min(1, len(missing)) if is_snapshot else len(late or missing),
         since=shown.late_from if late else None,
         gates=rule.gates if late else (),
         blocks=rule.blocks,

@@ -6,12 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from psycopg import sql
 
 from neet.rules.codes import TEXT_LOADER, Threshold
-from neet.settings import PROJECT_ROOT
+from neet.settings import PROJECT_ROOT, Settings
+
+if TYPE_CHECKING:
+    from neet.census import CensusRun
+    from neet.rules.workspace import Workspace
 
 GATES = PROJECT_ROOT / "expectations" / "gates"
 
@@ -115,6 +120,32 @@ def load_gate(name: str, folder: Path = GATES) -> Gate:
             f"{file} holds no check; a gate without checks would let everything pass."
         )
     return Gate(suite, tuple(feeds), checks)
+
+
+def build_feed_states(settings: Settings, work: Workspace, run: CensusRun) -> str:
+    """A table of the feeds that the gate of a run depends on, as they stand on its due day; gives its name.
+
+    Raises:
+        neet.calendar.CalendarBroken, neet.calendar.CalendarEnd, neet.feeds.sources.SourcesError: nobody can say what
+            is late.
+    """
+    from neet.feeds import lateness
+
+    states = lateness.at_gate(
+        settings, work.connection, run.la_code, run.census_point, run.known_seq
+    )
+    rows = [
+        (state.feed, state.owner_service, is_missed, state.blocks, state.sentence)
+        for state, is_missed in states
+    ]
+    listed = sql.SQL(" union all ").join(
+        [
+            sql.SQL("select null::text as feed, null::text as owner_service, false as is_late, "
+                    "false as blocks, null::text as sentence where false"),
+            *(sql.SQL("select {}, {}, {}, {}, {}").format(*map(sql.Literal, row)) for row in rows),
+        ]
+    )  # fmt: skip
+    return work.create("feed_state", listed.as_string(work.connection))
 
 
 @dataclass(frozen=True)
