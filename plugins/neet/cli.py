@@ -563,6 +563,69 @@ def compare(output: Output, year: int | None, la_code: str | None, page: Path | 
 
 
 @main.command()
+@click.argument("kpi")
+@click.argument("period")
+@click.argument("area", default="")
+@click.argument("group", default="ALL")
+@click.option(
+    "--as-submitted", is_flag=True, help="As the sealed returns had it; default: as known now."
+)
+@click.option("--verify", is_flag=True, help="Read every source line again in landing and compare.")
+@click.option("--limit", default=20, show_default=True, help="How many people-months to show.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every people-month with its rows, files and lines to this CSV file.",
+)  # fmt: skip
+@pass_output
+def explain(
+    output: Output, kpi: str, period: str, area: str, group: str, as_submitted: bool,
+    verify: bool, limit: int, out: Path | None,
+) -> None:  # fmt: skip
+    """Why that number? KPI in PERIOD for AREA and GROUP: the people counted, their rows, files and lines.
+
+    \b
+      ./neet explain AP-NEET 2022-01
+      ./neet explain SC-NEET DJF-2022 Thanet EHCP --as-submitted --verify
+
+    AREA is a district's name or code; left out: the county. docs/explain-a-number.md has the query behind it.
+    """
+    from neet import explain as explaining
+
+    settings = Settings.load()
+    basis = "as_submitted" if as_submitted else "restated"
+    try:
+        found = explaining.explain(settings, kpi.upper(), period, area, group.upper(), basis)
+    except (explaining.NoSuchValue, explaining.DoesNotAdd) as error:
+        output.fail(str(error))
+    again = None
+    if verify:
+        output.say("Reading the source lines again in landing")
+        again = explaining.reread(settings, [row for one in found.people for row in one.rows])
+    if out:
+        explaining.write(out, found)
+        output.say(f"Written: {out}")
+    data = explaining.as_data(found) | ({"reread": dataclasses.asdict(again)} if again else {})
+    output.result(data, *explaining.words(found, again))
+    output.table(
+        "Files it rests on", ["rows", "file", "in landing"],
+        [(rows, name, path) for name, path, rows in found.files[:limit]],
+    )  # fmt: skip
+    shown = sorted(found.people, key=lambda one: not one.in_numerator)[:limit]
+    output.table(
+        f"People-months: {len(shown)} of {len(found.people)}, those of the numerator first",
+        ["month end", "person", "counts", "code", "status", "NEET days", "activity row", "person row"],
+        [
+            (one.month_end, one.young_persons_id, "yes" if one.in_numerator else "",
+             one.activity_code, one.status_bucket, one.neet_days,
+             explaining.place(one, "activity"), explaining.place(one, "person"))
+            for one in shown
+        ],
+    )  # fmt: skip
+    if again and again.differing:
+        output.fail("\n".join(["Landing no longer says what was loaded:", *again.differing[:20]]))
+
+
+@main.command()
 @click.option(
     "--yes", is_flag=True, help="Do it. Without this the command only says what it would do."
 )
