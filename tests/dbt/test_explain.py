@@ -12,6 +12,7 @@ from test_census import run_of
 
 from neet import database, explain
 from neet.feeds import landing
+from neet.settings import PROJECT_ROOT
 from neet.transform import build_census, build_live, publish
 from synthetic_county.generate import Config, generate
 
@@ -139,3 +140,24 @@ def test_the_command(built, monkeypatch, tmp_path):
         assert len(list(csv.DictReader(file))) == len(found.people)
     wrong = CliRunner().invoke(main, ["explain", "AP-NEET", "2031-01"])
     assert wrong.exit_code == 1 and "There are: KPI AP-NEET" in wrong.output
+
+
+def test_the_documented_query_gives_the_same_people(built):
+    text = (PROJECT_ROOT / "docs" / "explain-a-number.md").read_text()
+    query = text.split("```sql\n")[1].split("```")[0]
+    (district,) = built.rows(
+        """select area_code from marts_kpi.fct_kpi_value where kpi_id = 'AP-NEET' and period_code = '2022-01'
+             and area_type = 'district' and group_code = 'ALL' and basis = 'restated'
+           order by numerator desc, area_code limit 1"""
+    )[0]
+    assert query.count("E07000114") == 1
+    rows = built.rows(query.replace("E07000114", district), role="auditor")
+    found = explained(built, "AP-NEET", "2022-01", district)
+    named = {
+        (one.young_persons_id, row.file_name, row.line_number)
+        for one in found.people
+        if one.in_numerator
+        for row in one.rows
+        if row.kind == "activity"
+    }
+    assert {(row[1], row[5], row[4]) for row in rows} == named and named
