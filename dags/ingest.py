@@ -1,7 +1,9 @@
 """
 ### Collect what the source systems left in the inbox
 
-Every working day of England, before the office opens, one task for each feed that has files: each file is landed, read against its contract
+Every working day of England, before the office opens. What the sources of `expectations/sources.yml` hold ready is fetched
+into the inbox; feeds that the calendar expects today are waited for, without a worker, until the cut-off
+(`collection_cut_off` in `calendar_rules.csv`). Then one task for each feed that has files: each file is landed, read against its contract
 and loaded, or held or refused with a reason. When readers' marts are behind, `build_warehouse` is set off.
 
 **Partition key**: the day of collection, `YYYY-MM-DD`. A day that was missed needs no run of its own: the next run takes
@@ -11,7 +13,9 @@ everything that is there.
 
 | task | what happened | what to do |
 |---|---|---|
-| `report` | a file was held or refused; the log names it and says why | held: `./neet release` or `./neet discard`; refused: mend it at its source and deliver it again |
+| `report` | a file was held, refused or not fetched; the log names it and says why; late feeds are warnings there | held: `./neet release` or `./neet discard`; refused: mend it at its source and deliver it again |
+| `fetch` | a source did not answer, or a file is not taken; the log says which | the next run tries again by itself; clear the task to try now. A refused file: its owner must mend it |
+| `wait` | `expectations/sources.yml` or the calendar is broken | put the file right that the log names |
 | `load` | a feed could not be loaded, mostly because the database did not answer | clear the task; nothing is lost and nothing is loaded twice |
 | `list_feeds` | a contract in `expectations/feeds/` is broken | put the file right that the log names |
 """
@@ -22,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
+from operators.alerts import AlertNotifier
 from operators.assets import ACCEPTED_DELIVERIES
 from operators.feeds import (
     AnnounceDeliveriesOperator,
@@ -29,6 +34,7 @@ from operators.feeds import (
     ListFeedsOperator,
     ReportUnsettledOperator,
 )
+from operators.sources import AwaitSourcesOperator, FetchFeedOperator
 from timetables import WorkingDayTimetable, live_from_environment
 
 timetable = WorkingDayTimetable(live_from=live_from_environment())
@@ -40,7 +46,8 @@ with DAG(
     start_date=datetime(2019, 9, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=4),
+    dagrun_timeout=timedelta(hours=8),
+    on_failure_callback=AlertNotifier(),
     doc_md=timetable.note + __doc__,
     tags=["neet", "feeds", *timetable.tags],
     default_args={
@@ -51,8 +58,20 @@ with DAG(
         "execution_timeout": timedelta(hours=1),
     },
 ):
+    sources = AwaitSourcesOperator(
+        task_id="wait",
+        execution_timeout=timedelta(hours=6),
+        doc_md="Waits, deferred, for the feeds that are due today; returns the feeds that have a source.",
+    )
+    fetch = FetchFeedOperator.partial(
+        task_id="fetch",
+        conn_id="neet_loader",
+        map_index_template="{{ task.feed }}",
+        doc_md="Fetches everything new of one feed into the inbox.",
+    ).expand(feed=sources.output)
     feeds = ListFeedsOperator(
         task_id="list_feeds",
+        trigger_rule="all_done",
         doc_md="Feeds that have files in the inbox or left undecided in landing.",
     )
     load = IngestFeedOperator.partial(
@@ -71,8 +90,11 @@ with DAG(
         task_id="report",
         feeds=feeds.output,
         outcomes=load.output,
+        sources=sources.output,
+        fetched=fetch.output,
         trigger_rule="all_done",
         retries=0,
         doc_md="Red when a file is held or refused: the log says which, why, and what to do.",
     )
+    fetch >> feeds
     load >> [announce, report]

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 from airflow.sdk import Asset, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -72,23 +73,64 @@ class AnnounceDeliveriesOperator(WarehouseOperator):
 
 
 class ReportUnsettledOperator(WarehouseOperator):
-    """Fails when a file was held or refused or a feed could not be loaded; the log says what, why and how to settle it.
+    """Fails when a file was held or refused, or a feed could not be fetched or loaded; the log says what, why and how to
+    settle it. Feeds that are late are named as a warning, and written down as alerts on the day itself.
 
     Args:
         feeds: every feed that had a task.
         outcomes: what those tasks returned; one that failed returned nothing.
+        sources: feeds that were to be fetched.
+        fetched: what was fetched of each; a task that failed returned nothing.
     """
 
-    template_fields: Sequence[str] = ("feeds", "outcomes")
+    template_fields: Sequence[str] = ("feeds", "outcomes", "sources", "fetched")
 
-    def __init__(self, *, feeds: Any, outcomes: Any, **kwargs) -> None:
+    def __init__(
+        self, *, feeds: Any, outcomes: Any, sources: Any = None, fetched: Any = None, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.feeds = feeds
         self.outcomes = outcomes
+        self.sources = sources
+        self.fetched = fetched
+
+    def _late_feeds(self, context: Context) -> int:
+        from neet import alerts, calendar
+        from neet.database import connect
+        from neet.feeds import lateness
+        from operators.sources import collection_day
+
+        today = dt.datetime.now(calendar.ENGLAND).date()
+        day = min(collection_day(context) or today, today)
+        since = lateness.live_from(self.settings) if day == today else None
+        try:
+            with connect(self.dsn) as connection:
+                late = lateness.late(self.settings, connection, day, since=since)
+        except (calendar.CalendarEnd, calendar.CalendarBroken, ValueError, psycopg.Error) as error:
+            self.log.warning("late_feeds: which feeds are late cannot be told: %s", error)
+            return 0
+        for state in late:
+            endangers = f" It endangers {', '.join(state.gates)}." if state.gates else ""
+            self.log.warning("late_feeds: %s%s", state.sentence, endangers)
+            if day == today:
+                alerts.raise_alert(
+                    self.settings, "late_feed", state.feed, f"{state.sentence}{endangers}",
+                    state.owner_service, day,
+                )  # fmt: skip
+        return len(late)
 
     def execute(self, context: Context) -> dict[str, int]:
         outcomes = list(self.outcomes or [])
-        unsettled = [
+        late = self._late_feeds(context)
+        unfetched = len(list(self.sources or [])) - len(list(self.fetched or []))
+        unsettled = (
+            [
+                f"NOT FETCHED: {unfetched} feeds; the log of their `fetch` task says which and why. Nothing half is in the inbox"
+            ]
+            if unfetched > 0
+            else []
+        )
+        unsettled += [
             f"NOT LOADED {feed}: see the log of its task; its files are still in the inbox or in landing and are taken up "
             f"by the next run"
             for feed in sorted(set(self.feeds or []) - {outcome["feed"] for outcome in outcomes})
@@ -111,4 +153,4 @@ class ReportUnsettledOperator(WarehouseOperator):
                 "Not everything is in the warehouse. Owner: Management Information.\n"
                 + "\n".join(unsettled)
             )
-        return counts
+        return counts | ({"late_feeds": late} if late else {})

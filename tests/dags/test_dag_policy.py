@@ -55,7 +55,7 @@ def test_only_the_return_catches_up(bag):
 
 
 def test_every_task_has_owner_words_timeout_and_retries(tasks):
-    assert len(tasks) == 17
+    assert len(tasks) == 19
     for dag, task in tasks:
         where = f"{dag.dag_id}.{task.task_id}"
         assert task.owner in OWNERS, where

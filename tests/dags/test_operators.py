@@ -11,7 +11,10 @@ import pytest
 from tests import airflow_environment  # noqa: F401  isort: skip
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from neet import alerts
+from neet.database import connect
 from neet.feeds import landing
+from operators.alerts import AlertNotifier
 from operators.assets import ACCEPTED_DELIVERIES
 from operators.census import DecideOperator, ResolveCensusOperator, SignOffOperator
 from operators.feeds import AnnounceDeliveriesOperator, ListFeedsOperator, ReportUnsettledOperator
@@ -136,14 +139,14 @@ def result(status, reason=None):
     }  # fmt: skip
 
 
-def report(feeds, *outcomes):
+def report(feeds, *outcomes, day="2022-01-04", **more):
     task = ReportUnsettledOperator(
-        task_id="report", conn_id="neet_loader", feeds=feeds, outcomes=list(outcomes)
+        task_id="report", conn_id="neet_loader", feeds=feeds, outcomes=list(outcomes), **more
     )
-    return task.execute({})
+    return task.execute(context(partition_key=day))
 
 
-def test_a_quiet_collection_is_green():
+def test_a_quiet_collection_is_green(connections):
     assert report(["a", "b"], {"feed": "a", "results": []}, {"feed": "b", "results": []}) == {}
     accepted = {"feed": "a", "results": [result("accepted"), result("duplicate")]}
     assert report(["a"], accepted) == {"accepted": 1, "duplicate": 1}
@@ -152,13 +155,45 @@ def test_a_quiet_collection_is_green():
 @pytest.mark.parametrize(
     ("status", "words"), [("held", "neet release d-9"), ("refused", "deliver it again")]
 )
-def test_what_a_person_must_settle_is_red(status, words):
+def test_what_a_person_must_settle_is_red(connections, status, words):
     outcome = {"feed": "a", "results": [result("accepted"), result(status, "shrunk: half is gone")]}
     with pytest.raises(AirflowFailException, match=f"(?s){status.upper()}.*half is gone.*{words}"):
         report(["a"], outcome)
 
 
-def test_a_feed_whose_task_failed_makes_the_run_red():
+def test_a_feed_that_was_not_fetched_makes_the_run_red(connections):
+    with pytest.raises(AirflowFailException, match="NOT FETCHED: 1 feed"):
+        report([], sources=["a", "b"], fetched=[["file.csv"]])
+    assert report([], sources=["a"], fetched=[[]]) == {}
+
+
+def test_late_feeds_are_named_and_do_not_make_the_run_red(connections, caplog):
+    with connect(connections.dsn["owner"]) as connection:
+        connection.execute(
+            """insert into control.delivery (delivery_id, la_code, feed, provider, period, as_at, mode, file_name,
+                 file_sha256, file_bytes, landing_path, received_at, status, accepted_at, delivery_seq)
+               values ('d', '886', 'liberi_care', '886', '2021-10-31', '2021-10-31', 'snapshot', 'f', 'x', 1, 'p',
+                 now(), 'accepted', now(), 1)"""
+        )
+    assert report([], day="2021-12-09") == {}
+    assert report([], day="2021-12-13") == {"late_feeds": 1}
+    assert alerts.newest(connections.settings, 9) == [], "a past day alerts nobody"
+    today = dt.date.today().isoformat()
+    assert report([], day=today) == report([], day=today) == {"late_feeds": 1}
+    (alert,) = alerts.newest(connections.settings, 9)
+    assert (alert["subject"], alert["owner"]) == ("liberi_care", "VSK")
+    assert "It endangers" in alert["words"]
+
+
+def test_a_failed_run_is_an_alert_once(connections):
+    run = SimpleNamespace(dag_id="ingest", partition_key="2022-01-04", run_id="r")
+    for _ in range(2):
+        AlertNotifier().notify({"dag_run": run})
+    (alert,) = alerts.newest(connections.settings, 9)
+    assert (alert["kind"], alert["subject"]) == ("failed_run", "ingest 2022-01-04")
+
+
+def test_a_feed_whose_task_failed_makes_the_run_red(connections):
     with pytest.raises(AirflowFailException, match="NOT LOADED b"):
         report(["a", "b"], {"feed": "a", "results": []})
 
