@@ -11,6 +11,7 @@ import shutil
 import pytest
 import yaml
 
+from neet import transform
 from neet.feeds import landing
 from neet.feeds.contract import load_contracts
 from neet.settings import PROJECT_ROOT
@@ -107,3 +108,25 @@ def test_the_loader_makes_of_the_samples_what_it_should(county, feed):
                 where row_key = '{key.replace("'", "''")}' and known_to_seq is null"""
         )
         assert dict(zip(values, row, strict=True)) == values
+
+
+def test_dbt_knows_how_fresh_every_source_is(county):
+    """Everything was accepted a moment ago; what comes as it comes has no freshness."""
+    from dbt.cli.main import dbtRunner
+
+    warehouse, _ = county
+    project = str(warehouse.settings.dbt_project)
+    with transform._environment(transform.profile_environment(warehouse.dsn["builder"])):
+        done = dbtRunner().invoke(
+            ["source", "freshness", "--project-dir", project, "--profiles-dir", project, "--target-path",
+             str(warehouse.settings.home / "freshness"), "--quiet", "--log-level", "none"]
+        )  # fmt: skip
+    assert done.exception is None
+    found = {
+        result.node.name: str(result.status)
+        for result in done.result.results
+        if result.node.resource_type == "source"
+    }
+    assert found == {
+        feed: "pass" for feed, contract in CONTRACTS.items() if contract.latency_days is not None
+    }
