@@ -189,6 +189,41 @@ def _delivery_lines(result) -> list[str]:
     return lines
 
 
+@main.command()
+@click.argument("delivery_id")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to [default: reports/FEED/PROVIDER below the state].",
+)  # fmt: skip
+@pass_output
+def rejects(output: Output, delivery_id: str, out: Path | None) -> None:
+    """Write what was not loaded of DELIVERY_ID as a page and as CSV, for whoever sent the file.
+
+    Both hold values from the file, so they are as confidential as it is. They are written by themselves whenever a
+    delivery is held, refused or has rejects; this writes them again.
+    """
+    from neet.feeds import reject_report
+
+    settings = Settings.load()
+    try:
+        written = reject_report.write(settings, settings.dsn("auditor"), delivery_id, out)
+    except reject_report.NoSuchDelivery as error:
+        output.fail(str(error), 2)
+    except OSError as error:
+        output.fail(
+            f"The report cannot be written to {error.filename or out} ({error.strerror}). Name another folder with "
+            "--out."
+        )
+    output.result(dataclasses.asdict(written), f"{delivery_id}: {written.status}")
+    output.table(
+        "Rejected rows",
+        ["rule", "rows", "what it is"],
+        [(rule, n, reject_report.words_of(rule)[0]) for rule, n in written.by_rule.items()],
+    )
+    if not output.as_json:
+        output.result(None, str(written.html), str(written.csv))
+
+
 def _decide(output: Output, kind: str, delivery_id: str, by: str, reason: str) -> None:
     from neet import decisions
 

@@ -165,6 +165,10 @@ def record(
                 raise loading.LoadFailed(f"{landed.folder} is there already. Try again.")
             if afterwards:
                 afterwards()
+    if kind in ("release", "discard"):
+        from neet.feeds import reject_report
+
+        reject_report.write_quietly(settings, dsn, subject)
     return Decision(landed.delivery_id, seq, str(landed.folder))
 
 

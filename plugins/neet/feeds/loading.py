@@ -224,7 +224,16 @@ def load(
         _settle(settings, connection, dsn_loader)
         result = decide(settings, connection, contract, landed, prepared, progress)
         log.info("%s, in %.1f s", words_of(result), progress.seconds)
-        return result
+    report(settings, dsn_loader, result)
+    return result
+
+
+def report(settings: Settings, dsn: str, result: DeliveryResult) -> None:
+    """Write what its sender has to know of a delivery, where there is something; never fails."""
+    if result.rows_rejected or result.status in ("held", "refused"):
+        from neet.feeds import reject_report
+
+        reject_report.write_if_needed(settings, dsn, result)
 
 
 def words_of(result: DeliveryResult) -> str:

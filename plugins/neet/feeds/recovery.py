@@ -223,6 +223,8 @@ def recover(settings: Settings, dsn_loader: str) -> list[DeliveryResult]:
             except (landing.UnknownFeed, loading.LoadFailed) as error:
                 log.error("%s stays undecided: %s", landed.landing_path, error)
                 failures.append(error)
+    for result in results:
+        loading.report(settings, dsn_loader, result)
     if failures:
         raise ExceptionGroup(
             "Some landed files could not be loaded; they stay in landing", failures

@@ -19,3 +19,12 @@ def of_delivery(connection: psycopg.Connection, delivery_id: str) -> list[dict[s
                where reject.delivery_id = %s order by reject.reject_number""",
             [delivery_id],
         ).fetchall()
+
+
+def delivery(connection: psycopg.Connection, delivery_id: str) -> dict[str, Any] | None:
+    """What ``control.delivery`` says of a delivery; ``None`` when it knows none of that name."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "select * from control.delivery where delivery_id = %s and mode <> 'decision'",
+            [delivery_id],
+        ).fetchone()
