@@ -10,8 +10,9 @@ import click
 
 from synthetic_county.defects import KINDS
 from synthetic_county.england import Authority, authorities, generate_england
-from synthetic_county.generate import TRUTH_MONTHS, Config, Summary, generate
+from synthetic_county.generate import FORMATS, TRUTH_MONTHS, Config, Summary, generate
 from synthetic_county.parameters import named_sets
+from synthetic_county.sources.faults import FAULTS, SOURCE
 
 _USUAL_PEOPLE = 500
 _EPILOG = """
@@ -30,6 +31,8 @@ def _list_defects(context: click.Context, _: click.Parameter, value: bool) -> No
         return
     for kind in KINDS.values():
         click.echo(f"{kind.name:28} {kind.stage:9} {kind.expected:22} {kind.what}")
+    for fault in FAULTS.values():
+        click.echo(f"{fault.name:28} {SOURCE:9} {fault.expected:22} {fault.feed}: {fault.what}")
     context.exit()
 
 
@@ -84,6 +87,8 @@ def _list_defects(context: click.Context, _: click.Parameter, value: bool) -> No
     is_flag=True,
     help="Write what every other source sends too: schools, colleges, Synergy, Liberi ...",
 )
+@click.option("--formats", type=click.Choice(FORMATS), default="csv", show_default=True,
+              help="all: other sources also send workbooks, XML, archives and other encodings.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote to --out.")
 def main(
     people: int | None,

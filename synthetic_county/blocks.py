@@ -26,6 +26,7 @@ from synthetic_county.planting import Book, PlantedFaults, Planter, nothing_plan
 from synthetic_county.recording import Recorder
 from synthetic_county.schedule import SECOND_CORRECTIONS, Extract, Rhythm
 from synthetic_county.sources import SourceFile, Subject, write_sources
+from synthetic_county.sources.faults import without_sources
 from synthetic_county.truth import CohortWriter, Position, Truth
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def make_block(config: Config, block: int, blocks: int, say: Progress) -> Part:
     tables = Tables(parameters)
     places = Places(config.la_code, parameters)
     rhythm = Rhythm(parameters["extracts"])
-    wanted = orders(config.defects, config.points, parameters)
+    wanted = orders(without_sources(config.defects), config.points, parameters)
     blocked = {order.month for order in wanted if order.mended == SECOND_CORRECTIONS}
     extracts = rhythm.extracts(config.first_month, config.last_month, config.points[0], blocked)
     known_on = {point: _known_on(point, extracts) for point in config.points}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import math
 import multiprocessing
@@ -10,16 +11,22 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from synthetic_county.blocks import BLOCKS, Part, make_block
 from synthetic_county.core_plus import FEEDS
-from synthetic_county.dates import points_between
+from synthetic_county.dates import month_end, points_between, shift_point
 from synthetic_county.exports import break_off, write_schedule
-from synthetic_county.parameters import load
+from synthetic_county.parameters import Dice, load
 from synthetic_county.planting import orders
+from synthetic_county.schedule import Rhythm
+from synthetic_county.sources import SourceFile
+from synthetic_county.sources.faults import SOURCE, plant, wanted, without_sources
+from synthetic_county.sources.files import Days
+from synthetic_county.sources.formats import dress, form_for
+from synthetic_county.sources.manners import load_settings
 from synthetic_county.truth import CountsWriter
 
 _MADE_HERE = ("exports", "truth", "schedule.csv", BLOCKS)
@@ -28,6 +35,7 @@ _FEWEST_PEOPLE = 20
 _AFTER_CORE_PLUS = 1_000_000
 """On the same day Core+ comes first."""
 TRUTH_MONTHS = ("all", "own", "none")
+FORMATS = ("csv", "all")
 
 Progress = Callable[[str, int, int], None]
 """Told the name of a stage, how much of it is done and how much there is."""
@@ -53,6 +61,7 @@ class Config:
         truth_months: which month ends the truth covers at each point: ``all`` up to it, its ``own``, or ``none``.
         overwrite: replace what an earlier run wrote to ``out``.
         sources: write what every other source sends too; people then have twins, siblings and names that change.
+        formats: ``csv``, or ``all``: other sources also send workbooks, XML, archives and other encodings.
     """
 
     people: int
@@ -67,6 +76,7 @@ class Config:
     truth_months: str = "all"
     overwrite: bool = False
     sources: bool = False
+    formats: str = "csv"
 
     @property
     def points(self) -> list[str]:
@@ -114,7 +124,7 @@ def generate(
     say = progress or (lambda stage, done, total: None)
     _check(config)
     parameters = load(config.parameters)
-    orders(config.defects, config.points, parameters)
+    orders(without_sources(config.defects), config.points, parameters)
     _clear(config)
 
     parts = _make(config, say, processes)
@@ -127,7 +137,8 @@ def generate(
     for broken in whole.broken_off:
         break_off(*broken)
     source_files, source_rows = _gathered(parts, config.out)
-    write_schedule(config.out / "schedule.csv", whole.schedule + source_files)
+    planted = _finish(config, source_files, parameters, say)
+    write_schedule(config.out / "schedule.csv", whole.schedule + _listed(source_files))
 
     measures: dict[str, dict[str, int]] = {}
     if config.truth_months != "none":
@@ -146,7 +157,7 @@ def generate(
         files=len(whole.schedule) + len(source_files),
         deliveries=whole.deliveries,
         rows={feed: sum(part.rows[feed] for part in parts) for feed in FEEDS} | source_rows,
-        defects=whole.defects,
+        defects=whole.defects + planted,
         measures=measures,
         seconds=time.monotonic() - started,
         points=config.points,
@@ -198,25 +209,74 @@ def _make_elsewhere(config: Config, block: int, blocks: int) -> Part:
     return make_block(config, block, blocks, count)
 
 
-def _gathered(parts: list[Part], out: Path) -> tuple[list[tuple], dict[str, int]]:
-    """The files of other sources as ``schedule.csv`` lists them, and their rows by feed.
+def _gathered(parts: list[Part], out: Path) -> tuple[list[SourceFile], dict[str, int]]:
+    """The files of other sources, whole, and their rows by feed.
 
     A file in which no block had anything to say is taken away, unless its sender reports nil.
     """
-    found: list[tuple] = []
+    found: list[SourceFile] = []
     rows: dict[str, int] = {}
     for same in zip(*(part.source_files for part in parts), strict=True):
         file, total = same[0], sum(one.rows for one in same)
-        day = file.deliver_on.isoformat()
         if not total and not file.may_be_nil:
-            (out / "exports" / day / file.file).unlink()
+            (out / "exports" / file.deliver_on.isoformat() / file.file).unlink()
             continue
         rows[file.feed] = rows.get(file.feed, 0) + total
-        order = _AFTER_CORE_PLUS + len(found)
-        found.append(
-            (order, day, file.feed, file.file, file.period, file.mode, file.census_point, "N")
-        )
+        found.append(replace(file, rows=total))
     return found, rows
+
+
+def _finish(
+    config: Config, files: list[SourceFile], parameters: dict[str, Any], say: Progress
+) -> int:
+    """Plant the faults of other sources' files, then put each file into the form its sender uses.
+
+    Args:
+        files: changed in place.
+    Returns:
+        how many faults were planted.
+    """
+    if not config.sources:
+        return 0
+    rhythm = Rhythm(parameters["extracts"])
+    extracts = rhythm.extracts(config.first_month, config.last_month, config.points[0], set())
+    days = Days(extracts, month_end(shift_point(config.first_month, -1)))
+    exports = config.out / "exports"
+    dice = Dice.of(config.seed, config.la_code, "source faults")
+    files[:], planted = plant(
+        wanted(config.defects), files, exports, days.last, days.point_of, dice
+    )
+    if config.formats == "all":
+        formats = load_settings()["formats"]
+        # Some faults are of plain text: what they spoilt stays as it is.
+        spoilt = {(one.file.file, one.file.deliver_on) for one in planted}
+        spoilt |= {(one.file.file, None) for one in planted if one.fault.again}
+        for done, file in enumerate(files, 1):
+            is_spoilt = (file.file, file.deliver_on) in spoilt or (file.file, None) in spoilt
+            form = form_for(file.feed, file.file, formats, config.seed, config.la_code)
+            if form != "csv" and not is_spoilt:
+                sent = dress(exports / file.deliver_on.isoformat() / file.file, form)
+                files[done - 1] = replace(file, file=sent.name)
+            if done % 100 == 0 or done == len(files):
+                say("putting files into form", done, len(files))
+    with (config.out / "truth" / "defects.csv").open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for number, one in enumerate(planted, 1):
+            line = one.line if one.line is not None else ""
+            writer.writerow(
+                (f"S{number:03d}", one.fault.name, SOURCE, one.file.census_point, one.file.feed, one.file.file,
+                 line, "", one.fault.expected, one.detail, "N", "")
+            )  # fmt: skip
+    return len(planted)
+
+
+def _listed(files: list[SourceFile]) -> list[tuple]:
+    """The files of other sources as ``schedule.csv`` lists them."""
+    return [
+        (_AFTER_CORE_PLUS + place, one.deliver_on.isoformat(), one.feed, one.file, one.period, one.mode,
+         one.census_point, "N")
+        for place, one in enumerate(files)
+    ]  # fmt: skip
 
 
 def _append(part: Part, out: Path) -> None:
@@ -245,6 +305,12 @@ def _check(config: Config) -> None:
         )
     if config.truth_months not in TRUTH_MONTHS:
         raise ValueError(f"{config.truth_months!r}: the truth is {', '.join(TRUTH_MONTHS)}.")
+    if config.formats not in FORMATS:
+        raise ValueError(f"{config.formats!r}: the formats are {', '.join(FORMATS)}.")
+    if not config.sources and without_sources(config.defects) != config.defects.strip():
+        raise ValueError(
+            "A defect whose name begins with source_ is one of other sources' files: ask for --sources too."
+        )
 
 
 def _clear(config: Config) -> None:

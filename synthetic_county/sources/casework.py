@@ -84,7 +84,9 @@ class Table:
             if extract.role == SECOND_CORRECTIONS:
                 continue
             is_whole = extract.mode == "snapshot"
-            columns = columns_of(feed) | ({} if is_whole else {"operation": OPERATION})
+            columns = columns_of(feed, extract.deliver_on) | (
+                {} if is_whole else {"operation": OPERATION}
+            )
             name = f"{la_code}_{feed}_{extract.mode}_{extract.as_at:%Y%m%d}.csv"
             slot = files.slot(
                 feed,

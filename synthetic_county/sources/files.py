@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,6 +25,7 @@ from synthetic_county.dates import (
     points_between,
     working_day_on_or_after,
 )
+from synthetic_county.parameters import Dice
 from synthetic_county.schedule import Extract
 
 CONTRACTS = Path(__file__).parents[2] / "expectations" / "feeds"
@@ -31,15 +33,53 @@ _BUFFER = 1 << 16
 
 
 @lru_cache
-def columns_of(feed: str) -> dict[str, str]:
-    """Header of each column of a feed, by the contract's name, in the contract's order.
+def _contract(feed: str) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load((CONTRACTS / f"{feed}.yml").read_text(encoding="utf-8"), Loader=loader)
+
+
+def _custom(node: dict[str, Any], name: str, default: Any) -> Any:
+    return next(
+        (one["value"] for one in node.get("customProperties", ()) if one["property"] == name),
+        default,
+    )
+
+
+@lru_cache
+def columns_of(feed: str, day: date) -> dict[str, str]:
+    """Header of each column of a feed, by the contract's name, in the layout that holds on ``day``.
 
     Raises:
         FileNotFoundError: there is no such contract.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    contract = yaml.load((CONTRACTS / f"{feed}.yml").read_text(encoding="utf-8"), Loader=loader)
-    return {one["name"]: one["physicalName"] for one in contract["schema"][0]["properties"]}
+    contract = _contract(feed)
+    columns = {one["name"]: one["physicalName"] for one in contract["schema"][0]["properties"]}
+    layouts = _custom(contract, "layouts", [])
+    added = [name for layout in layouts for name in layout.get("add", ())]
+    here = {name for name in columns if name not in added}
+    headers = dict(columns)
+    for layout in layouts:
+        if layout["validFrom"] <= day.isoformat():
+            here |= set(layout.get("add", ()))
+            here -= set(layout.get("remove", ()))
+            headers |= layout.get("rename", {})
+    return {name: headers[name] for name in columns if name in here}
+
+
+@lru_cache
+def _names_of(feed: str) -> frozenset[str]:
+    return frozenset(one["name"] for one in _contract(feed)["schema"][0]["properties"])
+
+
+def own_headers(feed: str, columns: dict[str, str], dice: Dice, share: float) -> dict[str, str]:
+    """The columns as a sender without a template calls them: some by another name that the contract knows."""
+    properties = {one["name"]: one for one in _contract(feed)["schema"][0]["properties"]}
+    found = {}
+    for name, header in columns.items():
+        others = _custom(properties[name], "aliases", [])
+        chosen = dice.one_of(others) if others else header
+        found[name] = chosen if dice.chance(share) else header
+    return found if len(set(found.values())) == len(found) else columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +168,15 @@ class Slot:
     writer: object = None
 
     def add(self, **cells: object) -> None:
-        """Write one row; a column not named is blank."""
+        """Write one row; a column not named is blank, one that this year's layout has not is left out.
+
+        Raises:
+            KeyError: no layout of the feed has such a column.
+        """
         self.writer.writerow([cells.pop(name, "") for name in self.columns])
-        if cells:
-            raise KeyError(f"{self.feed} has no column {', '.join(cells)}")
+        strange = cells.keys() - _names_of(self.feed)
+        if strange:
+            raise KeyError(f"{self.feed} has no column {', '.join(sorted(strange))}")
         self.rows += 1
         if self.buffer.tell() > _BUFFER:
             self.flush()
@@ -169,7 +214,7 @@ class Files:
             may_be_nil: sent even if there is nothing to say.
             columns: header by name, where they are not the contract's.
         """
-        columns = columns or columns_of(feed)
+        columns = columns or columns_of(feed, deliver_on)
         path = self.folder / deliver_on.isoformat() / name
         path.parent.mkdir(parents=True, exist_ok=True)
         slot = Slot(feed, path, deliver_on, period, mode, may_be_nil, tuple(columns))

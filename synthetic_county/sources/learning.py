@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from synthetic_county.dates import DAY, academic_year, month_end, year_end
 from synthetic_county.facts import temporary_upn
 from synthetic_county.lives import Spell, ends_with_year
-from synthetic_county.sources.files import Files, Slot
+from synthetic_county.sources.files import Files, Slot, columns_of, own_headers
 from synthetic_county.sources.manners import Desk
 from synthetic_county.sources.subject import Subject
 
@@ -378,9 +378,10 @@ class Providers:
         for provider in desk.places.providers:
             for _, end, on in files.days.monthly(desk.settings["training_working_day"]):
                 name = f"{provider.ukprn}_training_learners_{end:%Y%m%d}.csv"
-                slot = files.slot(
-                    "training_provider_learners", name, on, end.isoformat(), may_be_nil=True
-                )
+                feed, share = "training_provider_learners", desk.settings["own_headers_share"]
+                own = desk.facts.dice("headers", provider.ukprn)
+                columns = own_headers(feed, columns_of(feed, on), own, share)
+                slot = files.slot(feed, name, on, end.isoformat(), may_be_nil=True, columns=columns)
                 self._slots.setdefault(provider.ukprn, []).append((end, slot))
 
     def person(self, one: Subject) -> None:

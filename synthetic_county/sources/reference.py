@@ -21,7 +21,7 @@ from synthetic_county.core_plus import (
 from synthetic_county.dates import academic_year
 from synthetic_county.schedule import CORRECTIONS
 from synthetic_county.sources.casework import latest_person
-from synthetic_county.sources.files import Files, Slot, columns_of
+from synthetic_county.sources.files import Files, Slot
 from synthetic_county.sources.manners import Desk
 from synthetic_county.sources.subject import Subject
 
@@ -29,10 +29,6 @@ SEEDS = Path(__file__).parents[2] / "dbt_project" / "seeds"
 _EXCEL_FIRST = date(1899, 12, 30)
 _SECTORS = ("CONSTRUCTION", "ENGINEERING", "DIGITAL", "HEALTH_CARE", "CHILDCARE", "HAIR_BEAUTY", "HOSPITALITY", "BUSINESS",
             "RETAIL", "CREATIVE", "SPORT", "ANIMALS_LAND", "PUBLIC_SERVICES", "SCIENCE", "ACADEMIC", "FOUNDATION")  # fmt: skip
-_NOT_IN_2022 = frozenset(
-    """youth_contract_indicator youth_contract_started_on guarantee_status_year11 guarantee_lea_year11
-    guarantee_status_year12 guarantee_lea_year12""".split()
-)
 
 
 def _seed(path: str) -> list[dict[str, str]]:
@@ -192,20 +188,12 @@ class FlatExtract:
     def __init__(self, desk: Desk, files: Files):
         self.desk = desk
         la_code = desk.places.la_code
-        columns = {
-            name: header
-            for name, header in columns_of("ccis_flat_extract").items()
-            if name not in _NOT_IN_2022
-        }
-        columns["birth_month"] = "moth/year of birth"
         self._slots = []
         for extract in files.days.extracts:
             if extract.role == CORRECTIONS:
                 end = extract.as_at.replace(day=1) - timedelta(days=1)
                 name = f"{la_code}_ccis_flat_{end:%Y%m%d}.csv"
-                slot = files.slot(
-                    "ccis_flat_extract", name, extract.deliver_on, end.isoformat(), columns=columns
-                )
+                slot = files.slot("ccis_flat_extract", name, extract.deliver_on, end.isoformat())
                 self._slots.append((extract.as_at, end, slot))
 
     def person(self, one: Subject) -> None:
