@@ -61,6 +61,7 @@ def write_sources(
     ledger = Ledger(tables, extracts)
     desk = Desk(facts, tables, places, days, ledger, county_people)
     sources = [make(desk, files) for make in _SOURCES]
+    ledger.expect((slot.feed, slot.deliver_on) for slot in files.slots)
     for done, one in enumerate(subjects, 1):
         one.facts = facts
         ledger.core_plus(one)

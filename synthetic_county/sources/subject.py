@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,9 @@ CONFLICT_COLUMNS = (
     "kind", "young_persons_id", "source_feed", "source_key", "source_value", "core_value", "known_from", "known_to",
 )  # fmt: skip
 NOTHING = "NONE"
+_WHOLE_LISTS = frozenset(
+    """synergy_send liberi_care youth_justice_orders early_help_parents training_provider_learners school_census""".split()
+)
 _PARENTHOOD = {"180": "PREGNANT", "120": "PARENT", "190": "PARENT"}
 _CARE = {"110": "IN_CARE", "160": "CARE_LEAVER"}
 
@@ -49,6 +53,7 @@ class Subject:
     said: dict[tuple[str, str, str], list[tuple[date, str, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    said_last: dict[tuple[str, str, str], tuple[str, date]] = field(default_factory=dict)
 
     @property
     def is_double(self) -> bool:
@@ -93,6 +98,14 @@ class Ledger:
         self.extracts = [one for one in extracts if not one.after_block]
         self._keys: dict[tuple[str, str], tuple[str, set[str], str]] = {}
         self._conflicts: list[tuple] = []
+        self._snapshots: dict[str, list[date]] = {}
+
+    def expect(self, snapshots: Iterable[tuple[str, date]]) -> None:
+        """Days on which whole lists arrive: whoever is on a list no more, of them it says nothing more."""
+        for feed, day in snapshots:
+            if feed in _WHOLE_LISTS:
+                self._snapshots.setdefault(feed, []).append(day)
+        self._snapshots = {feed: sorted(set(days)) for feed, days in self._snapshots.items()}
 
     def key(self, one: Subject, feed: str, key: str, kinds: tuple[str, ...] = ()) -> None:
         """``key`` of ``feed`` means this person; ``kinds`` are the faults it is written with."""
@@ -116,6 +129,7 @@ class Ledger:
     def say(self, one: Subject, kind: str, feed: str, key: str, day: date, value: str) -> None:
         """On ``day`` ``feed`` said ``value`` of the person. All feeds of one system speak with one voice."""
         said = one.said[kind, feed.split("_")[0], key]
+        one.said_last[kind, feed.split("_")[0], key] = (feed, day)
         if not said or said[-1][1] != value:
             said.append((day, value, feed))
 
@@ -124,7 +138,11 @@ class Ledger:
         if not one.said or not one.changes or one.is_double:
             return
         core = self._core(one)
-        for (kind, _, key), said in one.said.items():
+        for (kind, system, key), said in one.said.items():
+            feed, last = one.said_last[kind, system, key]
+            gone = [day for day in self._snapshots.get(feed, ()) if day > last]
+            if gone:
+                said.append((gone[0], "", feed))
             said.sort(key=lambda entry: entry[0])
             days = sorted({entry[0] for entry in said} | {entry[0] for entry in core})
             opened: tuple | None = None

@@ -27,6 +27,7 @@ from synthetic_county.__main__ import main
 from synthetic_county.core_plus import COLUMNS, KEYS
 from synthetic_county.defects import KINDS
 from synthetic_county.parameters import ParameterError, load
+from synthetic_county.sources.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE, ACTIVITIES, CHARACTERISTICS, GUARANTEE = COLUMNS
@@ -1134,7 +1135,7 @@ def test_the_command_tells_what_it_made_and_what_can_be_planted(tmp_path):
     again = runner.invoke(main, [*arguments, "--out", str(tmp_path / "x")])
     assert again.exit_code == 1 and "already" in again.output
     listed = runner.invoke(main, ["--list-defects"])
-    assert listed.exit_code == 0 and len(listed.output.splitlines()) == len(KINDS)
+    assert listed.exit_code == 0 and len(listed.output.splitlines()) == len(KINDS) + len(FAULTS)
     assert "census_point" in runner.invoke(main, ["--help"]).output
 
 

@@ -1,82 +1,64 @@
-"""The synthetic county's other sources: every file is loaded under its contract, and the truth names whom it means."""
+"""Every file of the synthetic county's other sources is what its contract says; every fault is found as foretold."""
 
 from __future__ import annotations
 
-import csv
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import defaultdict
 
 import pytest
-import yaml
+from county_sources import county, read
 
 from neet.feeds import landing
-from synthetic_county.generate import Config, generate
-from synthetic_county.parameters import load
+from synthetic_county.sources.faults import FAULTS
 
 pytestmark = pytest.mark.slow
 
 NOT_SENT_TO_US = {"dfe_la_scorecard", "nccis_return"}
 """Published by the department, and the return itself: nobody's files to make up."""
 
-
-def few_schools(folder: Path) -> Path:
-    """Parameters of Kent with few schools: less files, everything else the same."""
-    parameters = load()
-    kent = parameters["authorities"]["886"]
-    kent["secondary_schools"], kent["special_schools"], kent["training_providers"] = 14, 3, 4
-    path = folder / "few_schools.yml"
-    path.write_text(yaml.safe_dump(parameters, sort_keys=False))
-    return path
+WINDOWS_1252 = "Read as Windows-1252"
 
 
-def county(folder: Path, **changes) -> Path:
-    options = {
-        "people": 400, "seed": 11, "first_month": "2021-12", "last_month": "2022-03", "out": folder / "county",
-        "parameters": few_schools(folder), "truth_months": "own", "sources": True,
-    }  # fmt: skip
-    config = Config(**(options | changes))
-    generate(config, processes=1)
-    return config.out
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def schedule(out: Path) -> list[dict[str, str]]:
-    return rows_of(out / "schedule.csv")
-
-
-@dataclass
-class Delivered:
-    out: Path
-    results: list = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    return county(tmp_path_factory.mktemp("sources"))
-
-
-def test_every_file_is_loaded_under_its_contract(desk, made):
-    outcomes: dict[str, Counter] = defaultdict(Counter)
-    unusual = []
-    for row in schedule(made):
-        path = made / "exports" / row["deliver_on"] / row["file"]
+def test_every_file_is_loaded_under_its_contract_and_every_fault_meets_its_fate(desk, tmp_path):
+    """Workbooks, XML, archives and other encodings among them."""
+    out = county(
+        tmp_path,
+        first_month="2022-02",
+        last_month="2022-03",
+        formats="all",
+        defects=",".join(FAULTS),
+    )
+    planted = {
+        (row["file"], row["detail"][-10:]): row for row in read(out / "truth" / "defects.csv")
+    }
+    assert {row["kind"] for row in planted.values()} == set(FAULTS)
+    unusual, fates, statuses, kinds = [], {}, defaultdict(set), set()
+    for row in read(out / "schedule.csv"):
+        path = out / "exports" / row["deliver_on"] / row["file"]
+        kinds.add(path.suffix)
         result = landing.receive(desk.settings, desk.dsn["loader"], row["feed"], path)
-        outcomes[row["feed"]][result.status] += 1
-        if result.status != "accepted" or result.rows_rejected or result.warnings:
-            unusual.append(
-                (
-                    row["feed"],
-                    row["file"],
-                    result.status,
-                    result.reason,
-                    result.rows_rejected,
-                    result.warnings,
-                )
-            )
+        statuses[row["feed"]].add(result.status)
+        fault = planted.get((row["file"], row["deliver_on"]))
+        warnings = [one for one in result.warnings if not one.startswith(WINDOWS_1252)]
+        if fault is None:
+            if result.status != "accepted" or result.rows_rejected or warnings:
+                unusual.append((row["file"], result.status, result.reason, result.rows_rejected, warnings))  # fmt: skip
+            continue
+        if fault["kind"] == "source_windows_1252":
+            assert result.warnings[0].startswith(WINDOWS_1252)
+        rejects = (
+            desk.rejects(result.delivery_id, "rule, line_number") if result.rows_rejected else []
+        )
+        fates[fault["kind"]] = (result.status, rejects, fault)
     assert unusual == []
-    assert set(outcomes) == set(landing.contracts_of(desk.settings)) - NOT_SENT_TO_US
+    assert all("accepted" in one for one in statuses.values())
+    assert set(statuses) == set(landing.contracts_of(desk.settings)) - NOT_SENT_TO_US
+    assert kinds == {".csv", ".xlsx", ".xml", ".zip", ".gz"}
+    for kind, (status, rejects, fault) in fates.items():
+        expected = fault["expected_check"]
+        if expected in ("accepted", "duplicate", "held", "refused"):
+            assert (status, rejects) == (expected, []), kind
+        elif expected == "late":
+            assert status == "accepted"
+        else:
+            assert (status, rejects) == ("accepted", [(expected, int(fault["line_number"]))]), kind
+    assert set(fates) == set(FAULTS)
