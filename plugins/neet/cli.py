@@ -662,6 +662,45 @@ def explain(
 
 @main.command()
 @click.option(
+    "--page", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the feeds as one HTML page to this file.",
+)  # fmt: skip
+@click.option(
+    "--on", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD",
+    help="Judge lateness on this day; default: today.",
+)  # fmt: skip
+@pass_output
+def feeds(output: Output, page: Path | None, on: dt.datetime | None) -> None:
+    """Every feed: whose it is, when it is due, what came last, rejects, held files, lateness."""
+    from neet.calendar import CalendarBroken, CalendarEnd
+    from neet.feeds import overview
+    from neet.feeds.contract import ContractError
+    from neet.feeds.sources import SourcesError
+
+    settings = Settings.load()
+    day = on.date() if on else dt.date.today()
+    try:
+        rows = overview.overview(settings, day)
+    except (CalendarBroken, CalendarEnd, ContractError, SourcesError) as error:
+        output.fail(str(error))
+    if page:
+        page.write_text(overview.page(settings, rows, day), encoding="utf-8")
+        output.say(f"Written: {page}")
+    output.result([dataclasses.asdict(row) for row in rows])
+    output.table(
+        f"Feeds of authority {settings.la_code}, {day}",
+        ["no.", "feed", "owner", "due", "newest", "outcome", "rows", "rejects", "held", "state", "since"],
+        [
+            (" ".join(r.numbers), r.feed, r.owner_service, r.cadence,
+             r.received_at and f"{r.received_at:%Y-%m-%d}", r.status, r.rows_in if r.deliveries else None,
+             r.rows_rejected if r.deliveries else None, r.held or None, r.state, r.late_since)
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
+@main.command()
+@click.option(
     "--yes", is_flag=True, help="Do it. Without this the command only says what it would do."
 )
 @pass_output
