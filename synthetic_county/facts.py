@@ -6,6 +6,7 @@ Only a county with other sources has them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -315,6 +316,8 @@ class Facts:
         """Pairs by year of Year 11, in an order of chance, so that nobody is in two pairs."""
         dice = self.dice("households", self.block)
         self._twins: list[tuple[Person, Person]] = []
+        self.siblings: list[tuple[Person, Person]] = []
+        self.lodgers: list[tuple[Person, Person]] = []
         free = [
             one for one in people
             if one.school is not None and one.lead_authority == self.places.la_code
@@ -353,12 +356,14 @@ class Facts:
                     by_year[person.year_11] = person
                     continue
                 self._share_home(older, person)
+                self.siblings.append((older, person))
                 if dice.chance(0.6):
                     person.school = older.school
             elif chance < self.rates["siblings"] + self.rates["lodgers"]:
                 host = dice.one_of(left)
                 if host is not person:
                     person.address, person.district = host.address, host.district
+                    self.lodgers.append((host, person))
 
     @staticmethod
     def _share_home(one: Person, other: Person) -> None:
@@ -424,6 +429,23 @@ class Facts:
         )
         duplicate.family_name = original.family_name
         duplicate.given_name = name[:-1] if len(name) > 4 else name + name[-1]
+
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """What is so of whom: kind, person, the other person or the new name, and since when."""
+        for kind, pairs in (
+            ("TWIN", self._twins),
+            ("SIBLING", self.siblings),
+            ("LODGER", self.lodgers),
+        ):
+            for one, other in pairs:
+                yield kind, one.id, other.id, ""
+        for named in self._named.values():
+            for since, given, family in named.names[1:]:
+                yield "NAME_CHANGED", named.truth_id, f"{given} {family}", since.isoformat()
+            for since, address in named.moves:
+                yield "MOVE_UNKNOWN_TO_CORE_PLUS", named.truth_id, address[2], since.isoformat()
+            if named.other_name:
+                yield "USES_ANOTHER_NAME", named.truth_id, named.other_name, ""
 
     # -- Core+
 
@@ -492,9 +514,10 @@ class Facts:
 def mergers(places: Places, opening: date, how_many: int) -> dict[str, tuple[date, Place]]:
     """Schools that become one: by old number, the first day of the new one and the school it is.
 
-    The new number stands from the first day after Christmas in the academic year of ``opening``.
+    The new number stands from the first day after Christmas in the academic year that begins with, or holds, the day
+    after ``opening``.
     """
-    on = date(academic_year(opening) + 1, 1, 4)
+    on = date(academic_year(opening + DAY) + 1, 1, 4)
     found: dict[str, tuple[date, Place]] = {}
     by_district: dict[str, list[Place]] = {}
     for school in places.schools:

@@ -76,5 +76,10 @@ def write_sources(
     for source in sources:
         if hasattr(source, "strangers"):
             source.strangers(facts.block)
-    ledger.write(folder / "truth", with_header)
+    merged = desk.merged if with_header else {}
+    schools = [
+        ("SCHOOL_MERGED", number, place.number, on.isoformat())
+        for number, (on, place) in merged.items()
+    ]
+    ledger.write(folder / "truth", with_header, [*schools, *facts.rows()])
     return files.close()

@@ -122,11 +122,13 @@ def _till(day: date, as_at: date) -> object:
 
 
 class Daily:
-    """A file each working day on which there is something to say."""
+    """A file each working day, whether or not there is something to say: one that does not come is late."""
 
     def __init__(self, files: Files, feed: str, stem: str):
         self._slots = {
-            on: files.slot(feed, f"{stem}_{on:%Y%m%d}.csv", on, on.isoformat(), "event")
+            on: files.slot(
+                feed, f"{stem}_{on:%Y%m%d}.csv", on, on.isoformat(), "event", may_be_nil=True
+            )
             for on in files.days.daily()
         }
         self.last = max(self._slots)

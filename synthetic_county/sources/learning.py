@@ -275,7 +275,7 @@ class Colleges:
                 name = f"{ukprn}_college_enrolment_{asked:%Y%m%d}.csv"
                 slot = files.slot("college_enrolment", name, on, asked.isoformat())
                 self._enrolment.setdefault(ukprn, []).append((asked, slot))
-            for month, _, on in days.monthly(desk.settings["joiners_leavers_working_day"] + 1):
+            for month, _, on in days.monthly(desk.settings["joiners_leavers_working_day"]):
                 name = f"{ukprn}_college_joiners_leavers_{month}.csv"
                 slot = files.slot(
                     "college_joiners_leavers", name, on, month, "event", may_be_nil=True

@@ -28,6 +28,7 @@ KEY_COLUMNS = ("source_feed", "source_key", "young_persons_id", "corruption", "d
 CONFLICT_COLUMNS = (
     "kind", "young_persons_id", "source_feed", "source_key", "source_value", "core_value", "known_from", "known_to",
 )  # fmt: skip
+FACT_COLUMNS = ("kind", "young_persons_id", "other", "since")
 NOTHING = "NONE"
 _WHOLE_LISTS = frozenset(
     """synergy_send liberi_care youth_justice_orders early_help_parents training_provider_learners school_census""".split()
@@ -222,8 +223,8 @@ class Ledger:
             values["ACTIVITY"] = activity_of(self.tables, latest.code)
         return values
 
-    def write(self, folder: Path, with_header: bool) -> None:
-        """Write ``source_keys.csv`` and ``conflicts.csv``."""
+    def write(self, folder: Path, with_header: bool, facts: Iterable[tuple]) -> None:
+        """Write ``source_keys.csv``, ``conflicts.csv`` and ``facts.csv``."""
         folder.mkdir(parents=True, exist_ok=True)
         keys = (
             (feed, key, person, "|".join(sorted(kinds)), district)
@@ -232,6 +233,7 @@ class Ledger:
         for name, header, rows in (
             ("source_keys.csv", KEY_COLUMNS, keys),
             ("conflicts.csv", CONFLICT_COLUMNS, self._conflicts),
+            ("facts.csv", FACT_COLUMNS, facts),
         ):
             with (folder / name).open("w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")

@@ -22,9 +22,9 @@ class KentChoices:
     def __init__(self, desk: Desk, files: Files):
         self.desk = desk
         la_code = desk.places.la_code
-        days = sorted(
-            {files.days.first, *files.days.weekly(desk.settings["weekly_on"]["kent_choices"])}
-        )
+        weekly = files.days.weekly(desk.settings["weekly_on"]["kent_choices"])
+        season = desk.settings["kent_choices_months"]
+        days = [on for on in weekly if on.month in season] or [files.days.first]
         self._slots = [
             (
                 on,
