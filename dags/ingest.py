@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 
 from operators.alerts import AlertNotifier
 from operators.assets import ACCEPTED_DELIVERIES
@@ -48,6 +48,13 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=8),
     on_failure_callback=AlertNotifier(),
+    params={
+        "wait_until": Param(
+            None,
+            type=["null", "string"],
+            description="Wait until this moment (ISO) for feeds that are due, instead of the day's cut-off",
+        )
+    },
     doc_md=timetable.note + __doc__,
     tags=["neet", "feeds", *timetable.tags],
     default_args={

@@ -24,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg import sql
 
+from neet import lineage as events
 from neet.census import CensusRun
 from neet.database import connect
 from neet.feeds import dbt_properties
@@ -267,6 +268,7 @@ def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -
             [json.dumps(rows), build_id],
         )
     _drop_old_builds(dsn_builder, list(marts))
+    events.marts_published(settings, build_id, rows)
     return Publication(build_id, known_seq, rows, is_new=True)
 
 
@@ -515,6 +517,10 @@ def _dbt(
     if done.exception is not None:
         raise BuildFailed(f"dbt could not run the {lineage} lineage: {done.exception}", [])
     outcome.add(done.result.results, selection[1])
+    lineage_of = (
+        variables["lineage"] if variables["lineage"] == "live" else outcome.build_row.schema_name
+    )
+    events.models_built(settings, lineage_of, done.result.results, outcome.build_row.build_id)
     if not done.success:
         failures = [
             _failure(result)

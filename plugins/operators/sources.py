@@ -14,7 +14,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from neet.settings import Settings
 from operators.warehouse import WarehouseOperator, final
 
-POLL_SECONDS = 60
+POLL_SECONDS = (2, 60)
+LOOKS = 30
+"""A wait looks about this often at its sources, never more often nor seldomer than :data:`POLL_SECONDS`."""
 
 
 class AwaitSourcesOperator(WarehouseOperator):
@@ -22,31 +24,28 @@ class AwaitSourcesOperator(WarehouseOperator):
     that have a source: the mapped tasks of the next step.
 
     The wait is deferred: the triggerer looks, and no worker's slot is held. Nothing is waited for on another day than
-    the partition's own, nor when nothing is configured.
-
-    Args:
-        poll_seconds: how often sources are looked at.
+    the partition's own, nor when nothing is configured; the parameter ``wait_until`` (ISO moment) waits in any case.
     """
-
-    def __init__(self, *, poll_seconds: float = POLL_SECONDS, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.poll_seconds = poll_seconds
 
     def execute(self, context: Context) -> list[str]:
         from neet import calendar
         from neet.database import connect
-        from neet.feeds import lateness, sources
+        from neet.feeds import landing, lateness, sources
         from neet.feeds.contract import ContractError
 
-        with final(ContractError, sources.SourcesError, calendar.CalendarBroken):
+        with final(ContractError, sources.SourcesError, calendar.CalendarBroken, ValueError):
             configured = sorted(sources.sources_of(self.settings))
             if not configured:
                 self.log.info("No feed has a source; all come by the inbox")
                 return []
             today = dt.datetime.now(calendar.ENGLAND).date()
             day = collection_day(context) or today
-            until = calendar.load().moment("collection_cut_off", day)
-            if day != today or until <= dt.datetime.now(dt.UTC):
+            asked = context["params"].get("wait_until")
+            if asked:
+                until = landing.as_utc(dt.datetime.fromisoformat(asked))
+            else:
+                until = calendar.load().moment("collection_cut_off", day)
+            if (day != today and not asked) or until <= dt.datetime.now(dt.UTC):
                 return configured
             with connect(self.dsn) as connection:
                 awaited = lateness.awaited(self.settings, connection, day)
@@ -55,9 +54,7 @@ class AwaitSourcesOperator(WarehouseOperator):
             return configured
         self.log.info("Waiting until %s for %s", until, ", ".join(missing))
         self.defer(
-            trigger=SourcesTrigger(
-                feeds=missing, until=until.isoformat(), poll_seconds=self.poll_seconds
-            ),
+            trigger=SourcesTrigger(feeds=missing, until=until.isoformat()),
             method_name="go_on",
         )
 
@@ -116,26 +113,28 @@ class SourcesTrigger(BaseTrigger):
         until: ISO moment of the cut-off.
     """
 
-    def __init__(self, feeds: list[str], until: str, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, feeds: list[str], until: str) -> None:
         super().__init__()
         self.feeds = feeds
         self.until = until
-        self.poll_seconds = poll_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
             "operators.sources.SourcesTrigger",
-            {"feeds": self.feeds, "until": self.until, "poll_seconds": self.poll_seconds},
+            {"feeds": self.feeds, "until": self.until},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         until = dt.datetime.fromisoformat(self.until)
         missing = self.feeds
+        begun = dt.datetime.now(dt.UTC)
+        shortest, longest = POLL_SECONDS
+        pause = min(longest, max(shortest, (until - begun).total_seconds() / LOOKS))
         while missing:
             left = (until - dt.datetime.now(dt.UTC)).total_seconds()
             if left <= 0:
                 break
-            await asyncio.sleep(min(self.poll_seconds, left))
+            await asyncio.sleep(min(pause, left))
             # In a thread: the client libraries wait for their servers, the triggerer's loop may not.
             missing = await asyncio.to_thread(without_news, Settings.load(), missing)
         yield TriggerEvent({"missing": missing})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from county_rows import activity, deliver_scorecards, person, small_county, ypid
 
-from neet import database, transform
+from neet import database, lineage, transform
+from neet.settings import PROJECT_ROOT
 from neet.transform import BuildFailed, BuildRefused, build_live, publish
 
 pytestmark = pytest.mark.slow
@@ -236,3 +237,69 @@ def test_a_new_delivery_and_a_changed_layout_are_published_whole(built):
         "select distinct build_id from published_store.fct_cohort_month", role="builder"
     )
     assert len(builds) == transform.BUILDS_KEPT
+
+
+def test_events_lead_from_a_delivered_file_to_the_published_mart(built):
+    """A walk along inputs and outputs alone, as a tool of OpenLineage's would make it."""
+    from neet.feeds import landing, loading
+
+    contract = landing.contract_of(built.settings, "dfe_la_scorecard")
+    file = PROJECT_ROOT / "data" / "dfe_scorecard" / "neet_la_scorecard_2023.csv"
+    landed = landing.land(built.settings, contract, file)
+    loading.load(built.settings, built.dsn["loader"], contract, landed)
+    told = list(lineage.events(built.settings))
+    onward: dict[tuple, set] = {}
+    for event in told:
+        for source in event["inputs"]:
+            for made in event["outputs"]:
+                onward.setdefault((source["namespace"], source["name"]), set()).add(
+                    (made["namespace"], made["name"])
+                )
+    seen, waiting = set(), [("file", f"inbox/dfe_la_scorecard/{file.name}")]
+    while waiting:
+        here = waiting.pop()
+        if here not in seen:
+            seen.add(here)
+            waiting += onward.get(here, ())
+    names = {name for _, name in seen}
+    stored = f"landing/{landed.landing_path}/{landed.stored_name}"
+    assert {stored, "raw.dfe_la_scorecard", "live.hist_dfe_la_scorecard"} <= names
+    assert {"live.fct_dfe_comparison", "published_internal.fct_dfe_comparison"} <= names
+    assert "published_internal.fct_contact" not in names, (
+        "a walk that reaches everything says nothing"
+    )
+    (load,) = [event for event in told if event["job"]["name"] == "load.dfe_la_scorecard"]
+    about = load["inputs"][0]["facets"]["neet_delivery"]
+    assert about["sha256"] == landed.sha256 and about["contract_version"] == contract.version
+    assert about["rows_in"] > 100 and about["delivery_seq"] > 0
+
+
+def test_every_event_is_one_that_openlineage_reads(built):
+    """Its client's own classes check times, addresses and ids; every facet names its schema."""
+    from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent
+
+    told = list(lineage.events(built.settings))
+    assert len(told) > 60
+    for event in told:
+        read = RunEvent(
+            eventTime=event["eventTime"],
+            producer=event["producer"],
+            run=Run(event["run"]["runId"]),
+            job=Job(event["job"]["namespace"], event["job"]["name"]),
+            inputs=[InputDataset(each["namespace"], each["name"]) for each in event["inputs"]],
+            outputs=[OutputDataset(each["namespace"], each["name"]) for each in event["outputs"]],
+        )
+        assert read.job.name and event["eventType"] in ("COMPLETE", "FAIL")
+        facets = [event["run"].get("facets", {}), event["job"].get("facets", {})]
+        for each in event["inputs"] + event["outputs"]:
+            facets += [each.get("facets", {}), each.get("outputFacets", {})]
+        for facet in (facet for group in facets for facet in group.values()):
+            assert facet["_producer"].startswith("http") and facet["_schemaURL"].startswith("http")
+
+
+def test_lineage_that_cannot_be_written_stops_nothing(built, caplog, tmp_path):
+    import dataclasses
+
+    (tmp_path / "lineage").write_text("no folder")
+    lineage.marts_published(dataclasses.replace(built.settings, home=tmp_path), 1, {"mart": 1})
+    assert "No lineage was written" in caplog.text

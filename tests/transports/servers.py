@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import getpass
 import http.server
 import json
+import os
+import shutil
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+
+from neet.services.postgres import free_port
 
 USER, PASSWORD = "county", "a-password-of-tests"
 
@@ -209,3 +217,93 @@ def s3_server() -> Iterator[Bucket]:
         yield Bucket("county", endpoint, client)
     finally:
         server.stop()
+
+
+@dataclass
+class OpenSsh:
+    """OpenSSH's server, over the whole file system of the account that runs it."""
+
+    port: int
+    host_key: str
+    user: str
+    private_key: str
+    folder: Path
+
+    def connection(self, **extra) -> str:
+        """The Airflow connection, as JSON."""
+        told = {
+            "conn_type": "sftp",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "login": self.user,
+            "extra": {"private_key": self.private_key, "host_key": self.host_key} | extra,
+        }
+        return json.dumps(told)
+
+
+def find_sshd() -> str | None:
+    """OpenSSH's server, where it is installed."""
+    return shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
+
+
+def install_sshd() -> str:
+    """OpenSSH's server, from Debian's package where it is absent."""
+    if find_sshd() is None:
+        as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for command in (
+            ["update", "-qq"],
+            ["install", "-y", "-qq", "--no-install-recommends", "openssh-server"],
+        ):
+            subprocess.run(
+                [*as_root, "apt-get", *command], check=True, env=environment, capture_output=True
+            )
+    return find_sshd()
+
+
+@contextlib.contextmanager
+def openssh_server(program: str, folder: Path) -> Iterator[OpenSsh]:
+    """``sshd`` on the loopback, on a free port, with keys made for it.
+
+    Args:
+        program: path of sshd.
+        folder: for keys and configuration; ``shared`` in it is for files.
+    """
+    for name in ("host", "client"):
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True
+        )
+    port = free_port()
+    shutil.copy(folder / "client.pub", folder / "authorized_keys")
+    configuration = folder / "sshd_config"
+    configuration.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile {folder}/pid\n"
+        f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nPasswordAuthentication no\n"
+        "KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nUsePAM no\n"
+        "Subsystem sftp internal-sftp\nForceCommand internal-sftp\n"
+    )
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    log = folder / "sshd.log"
+    with log.open("wb") as told:
+        process = subprocess.Popen([program, "-D", "-e", "-f", configuration], stderr=told)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        shared = folder / "shared"
+        shared.mkdir()
+        yield OpenSsh(
+            port,
+            " ".join((folder / "host.pub").read_text().split()[:2]),
+            getpass.getuser(),
+            (folder / "client").read_text(),
+            shared,
+        )
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from neet import lineage
 from neet.feeds import landing
 from neet.feeds.contract import Contract
 from neet.feeds.ingest import UNFINISHED
@@ -411,6 +412,7 @@ class _Place:
             landing.sync_folder(self.inbox)
         placed = Fetched(**(asdict(entry) | {"state": "placed"}))
         ledger.write(placed)
+        lineage.file_fetched(self.settings, placed)
         part.with_suffix(".json").unlink(missing_ok=True)
         log.info("%s of %s is in the inbox: %s bytes from %s", entry.name, entry.feed, f"{entry.size:,}", entry.url)  # fmt: skip
         return placed

@@ -27,6 +27,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from neet import lineage
 from neet.database import DELIVERY_LOCK, connect
 from neet.feeds import landing
 from neet.feeds.contract import Contract
@@ -225,6 +226,7 @@ def load(
         result = decide(settings, connection, contract, landed, prepared, progress)
         log.info("%s, in %.1f s", words_of(result), progress.seconds)
     report(settings, dsn_loader, result)
+    lineage.delivery_decided(settings, contract, landed, result)
     return result
 
 

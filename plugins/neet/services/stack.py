@@ -214,8 +214,14 @@ class Stack:
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         environment |= connections
-        for name, value in os.environ.items():  # certificate and locale settings some networks need
-            if "CERT" in name or "CA_BUNDLE" in name:
+        for name, value in os.environ.items():
+            # Certificate settings that some networks need; the connections and the list of an installation's sources.
+            if (
+                "CERT" in name
+                or "CA_BUNDLE" in name
+                or name == "NEET_SOURCES"
+                or name.startswith("AIRFLOW_CONN_")
+            ):
                 environment.setdefault(name, value)
         return environment
 
