@@ -224,19 +224,33 @@ def rejects(output: Output, delivery_id: str, out: Path | None) -> None:
         output.result(None, str(written.html), str(written.csv))
 
 
-def _decide(output: Output, kind: str, delivery_id: str, by: str, reason: str) -> None:
-    from neet import decisions
+@contextlib.contextmanager
+def _feeds_teach(output: Output):
+    """What can go wrong with landing and decisions, as one message and an exit status."""
+    from neet.decisions import DecisionError
+    from neet.feeds.holds import CannotSettle
+    from neet.feeds.landing import LandingDamaged
+    from neet.feeds.loading import LoadFailed
 
-    settings = Settings.load()
     try:
-        decision = decisions.record(
-            settings, settings.dsn("loader"), kind, settings.la_code, delivery_id, {}, by, reason
-        )
-    except decisions.DecisionError as error:
+        yield
+    except (CannotSettle, DecisionError, LandingDamaged, LoadFailed) as error:
         output.fail(str(error))
+
+
+def _settle(
+    output: Output, kind: str, delivery_id: str, by: str | None, reason: str | None, **more: bool
+) -> None:
+    from neet.feeds import holds
+
+    if not by or not reason:
+        output.fail(f"A {kind} needs --by NAME and --reason: both stand in the audit for good.", 2)
+    settings = Settings.load()
+    with _feeds_teach(output):
+        done = holds.settle(settings, settings.dsn("loader"), kind, delivery_id, by, reason, **more)
     output.result(
-        {"decision_id": decision.decision_id, "delivery_seq": decision.delivery_seq},
-        f"Recorded as decision {decision.delivery_seq}: {kind} {delivery_id} by {by}.",
+        dataclasses.asdict(done),
+        done.sentence if done.is_new else f"Nothing was to be done. {done.sentence}",
     )
 
 
@@ -246,12 +260,118 @@ def _person_and_reason(command):
 
 
 @main.command()
-@click.argument("delivery_id")
-@_person_and_reason
+@click.argument("delivery_id", required=False)
 @pass_output
-def release(output: Output, delivery_id: str, by: str, reason: str) -> None:
-    """Accept a held delivery: it is loaded now, as the newest of its feed."""
-    _decide(output, "release", delivery_id, by, reason)
+def held(output: Output, delivery_id: str | None) -> None:
+    """What waits for a person: why, whose it is, since when, and what each choice would do.
+
+    With DELIVERY_ID that one alone. Settle each with `release` or `discard`; `release --dry-run` counts first.
+    """
+    from neet.database import connect
+    from neet.feeds import holds
+
+    settings = Settings.load()
+    with connect(settings.dsn("auditor")) as connection, _feeds_teach(output):
+        found = holds.held(settings, connection)
+        if delivery_id:
+            found = [hold for hold in found if hold.delivery_id == delivery_id]
+            if not found:
+                raise holds.CannotSettle(holds.why_not_held(settings, connection, delivery_id))
+    output.result([dataclasses.asdict(hold) for hold in found])
+    if output.as_json:
+        return
+    if not found:
+        output.result(None, "Nothing waits.")
+    for hold in found:
+        waits = "since today" if hold.days < 1 else f"for {hold.days} day{'s' * (hold.days > 1)}"
+        lines = [
+            "",
+            f"{hold.delivery_id}",
+            f"  what      {hold.feed} {hold.period} of {hold.provider}, file {hold.file_name}",
+            f"  waits     {waits} (received {hold.since:%Y-%m-%d %H:%M} UTC); owner: {hold.owner_service}",
+            f"  why       {hold.code}: {hold.reason}",
+            f"  release   {hold.if_released}",
+            f"  discard   {hold.if_discarded}",
+        ]
+        if hold.newer:
+            lines.append(
+                f"  careful   {len(hold.newer)} newer accepted since, the last {hold.newer[-1]}: most likely discard it"
+            )
+        lines += [
+            f"  look      ./neet release {hold.delivery_id} --dry-run",
+            f'  settle    ./neet release {hold.delivery_id} --by NAME --reason "..."   (or discard)',
+        ]
+        output.result(None, *lines)
+
+
+@main.command()
+@click.argument("delivery_id")
+@click.option("--by", help="Who decides.")
+@click.option("--reason", help="Why, for the auditor.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would do; nothing is changed.")
+@click.option(
+    "--sample", default=10, show_default=True, type=click.IntRange(0, 1000),
+    help="With --dry-run: how many of the rows closed and rejected are named.",
+)  # fmt: skip
+@click.option(
+    "--despite-newer", is_flag=True, help="Though a newer one of the provider was accepted since."
+)
+@pass_output
+def release(
+    output: Output,
+    delivery_id: str,
+    by: str | None,
+    reason: str | None,
+    dry_run: bool,
+    sample: int,
+    despite_newer: bool,
+) -> None:
+    """Accept a held delivery: it is loaded now, as the newest of its feed. Needs --by and --reason.
+
+    --dry-run does it and takes it back: how many rows would be loaded, closed and rejected, and which.
+    """
+    if dry_run:
+        _dry_run(output, delivery_id, sample)
+        return
+    _settle(output, "release", delivery_id, by, reason, despite_newer=despite_newer)
+
+
+def _dry_run(output: Output, delivery_id: str, sample: int) -> None:
+    from neet.feeds import holds
+
+    settings = Settings.load()
+    with _feeds_teach(output):
+        found = holds.preview(settings, settings.dsn("loader"), delivery_id, sample)
+    output.result(dataclasses.asdict(found))
+    if output.as_json:
+        return
+    if found.counts is None:
+        output.fail(f"{delivery_id} cannot be loaded: {found.refused} Discard it.", HELD)
+    counts = found.counts
+    output.result(
+        None,
+        f"Releasing {delivery_id} ({found.feed} {found.period}) would do this; nothing was changed:",
+        f"  {counts.rows_loaded:>9,} rows loaded (new or changed)",
+        f"  {counts.rows_unchanged:>9,} rows as they are",
+        f"  {counts.rows_rejected:>9,} rows rejected, {found.rows_stale:,} of them kept at their last good version",
+        f"  {counts.rows_closed:>9,} rows closed"
+        + (" (held back: a key cannot be read)" if counts.closures_held else ""),
+        f"Compared with {found.newest or 'nothing: it would be the first of its feed'}.",
+        *(f"Warning: {warning}" for warning in found.warnings),
+    )
+    if found.closed:
+        columns = list(found.closed[0])
+        output.table(
+            f"Closed, the first {len(found.closed)} of {counts.rows_closed:,} (columns that name nobody)",
+            columns,
+            [tuple(row.values()) for row in found.closed],
+        )
+    if found.rejects:
+        output.table(
+            f"Rejected, the first {len(found.rejects)} of {counts.rows_rejected:,}",
+            ["line", "key", "column", "rule", "reason"],
+            [(r.line_number, r.row_key, r.column, r.rule, r.reason) for r in found.rejects],
+        )
 
 
 @main.command()
@@ -259,8 +379,8 @@ def release(output: Output, delivery_id: str, by: str, reason: str) -> None:
 @_person_and_reason
 @pass_output
 def discard(output: Output, delivery_id: str, by: str, reason: str) -> None:
-    """Refuse a held delivery for good. The file is kept in landing."""
-    _decide(output, "discard", delivery_id, by, reason)
+    """Refuse a held delivery for good. The file is kept in landing, the reason in the audit."""
+    _settle(output, "discard", delivery_id, by, reason)
 
 
 @main.command()
@@ -658,6 +778,62 @@ def explain(
     )  # fmt: skip
     if again and again.differing:
         output.fail("\n".join(["Landing no longer says what was loaded:", *again.differing[:20]]))
+
+
+@main.command()
+@click.argument("delivery_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every delivery and decision there is.")
+@click.option(
+    "--into", type=click.Path(path_type=Path),
+    help="A new folder for what was read again: rows.csv, rejects.csv, differences.txt. Holds personal data.",
+)  # fmt: skip
+@pass_output
+def replay(output: Output, delivery_id: str | None, everything: bool, into: Path | None) -> None:
+    """Read a delivery again from landing and compare it with what the warehouse holds; nothing is changed.
+
+    By the contract of its time, against what was known before it: every row with its hash, every reject, every count.
+    Says "identical", or names what differs. Exit status: 0 identical, 1 something differs.
+    """
+    from neet.feeds import audit
+
+    if (delivery_id is None) == (not everything) or (everything and into):
+        output.fail("Give a DELIVERY_ID (with --into, if wanted), or --all.", 2)
+    settings = Settings.load()
+    with _feeds_teach(output):
+        if everything:
+            _replay_all(output, audit.audit_all(settings, output.say))
+        try:
+            found = audit.audit(settings, delivery_id, into)
+        except audit.NoSuchDelivery as error:
+            output.fail(str(error), 2)
+        except FileExistsError:
+            output.fail(f"{into} is there already; --into makes a new folder.", 2)
+    output.result(dataclasses.asdict(found), *_audited_lines(found))
+    if into:
+        output.say(f"Written: {into}")
+    sys.exit(DONE if found.is_identical else FAILED)
+
+
+def _audited_lines(found) -> list[str]:
+    number = f", delivery {found.delivery_seq}" if found.delivery_seq else ""
+    name = f"{found.delivery_id} ({found.feed} {found.period}{number}, {found.status})"
+    if found.is_identical:
+        return [f"{name}: identical ({found.rows:,} rows and {found.rejects:,} rejects compared)"]
+    return [f"{name} DIFFERS:", *(f"- {line}" for line in found.differences)]
+
+
+def _replay_all(output: Output, found) -> NoReturn:
+    lines = [line for one in found.differing for line in _audited_lines(one)]
+    lines += [f"- {line}" for line in found.elsewhere]
+    if found.is_identical:
+        lines = [f"{found.deliveries:,} deliveries and decisions, {found.rows:,} rows: identical."]
+    else:
+        lines.append(
+            f"{len(found.differing)} of {found.deliveries:,} deliveries and decisions differ. The data engineer restores "
+            "what was changed from a backup: landing, if a file is not what its receipt says, else by `./neet rebuild`."
+        )
+    output.result(dataclasses.asdict(found), *lines)
+    sys.exit(DONE if found.is_identical else FAILED)
 
 
 @main.command()

@@ -227,6 +227,31 @@ def recover(settings: Settings, dsn: str) -> None:
         pass
 
 
+def attached(
+    connection: psycopg.Connection, landed: Landed, content: Mapping[str, Any]
+) -> list[tuple[str, int, str, int]]:
+    """The CSV files of a decision, each with its rows, its table and the rows that are there of it.
+
+    Args:
+        connection: of a role that may read those tables.
+        content: of its :data:`DOCUMENT`.
+    """
+    found = []
+    for name, table in KINDS[content["kind"]].tables.items():
+        if name not in content["files"]:
+            continue
+        text = (landed.folder / name).read_text(encoding="utf-8")
+        lines = sum(1 for row in csv.reader(io.StringIO(text, newline="")) if row) - 1
+        column, value = "decision_id", landed.delivery_id
+        if table.startswith("submitted."):
+            column, value = "submission_id", content["body"]["submission_id"]
+        query = sql.SQL("select count(*) from {} where {} = %s").format(
+            sql.Identifier(*table.split(".")), sql.Identifier(column)
+        )
+        found.append((name, lines, table, connection.execute(query, [value]).fetchone()[0]))
+    return found
+
+
 def _content(
     kind: str, la_code: str, subject: str, body: Mapping[str, Any], decided_by: str, reason: str
 ) -> dict[str, Any]:
@@ -665,6 +690,15 @@ def _header_of(name: str, data: bytes) -> list[str]:
     return header
 
 
+def newest_of_feed(connection: psycopg.Connection, la_code: str, feed: str) -> int:
+    """Number of the newest accepted delivery of a feed; 0 when there is none."""
+    return connection.execute(
+        """select coalesce(max(delivery_seq), 0) from control.delivery
+           where la_code = %s and feed = %s and status = 'accepted'""",
+        [la_code, feed],
+    ).fetchone()[0]
+
+
 def _held(context: _Context) -> tuple[Landed, dict[str, Any]]:
     """The held delivery a release or discard is about; restored first when the database is being
     rebuilt."""
@@ -709,9 +743,17 @@ def _held(context: _Context) -> tuple[Landed, dict[str, Any]]:
 def _release(context: _Context) -> _Afterwards:
     """Load a held delivery as the newest of its feed, under the number after the decision's.
 
-    It is read by the contract it was held under: what the person saw is what is loaded.
+    It is read by the contract it was held under: what the person saw is what is loaded. A body with
+    ``newest_seq``, the feed's newest accepted delivery that the person knew of, holds only as long as it is.
     """
     landed, recorded = _held(context)
+    seen = context.body.get("newest_seq")
+    newest = newest_of_feed(context.connection, landed.la_code, landed.feed)
+    if seen is not None and seen != newest:
+        raise DecisionError(
+            f"Delivery {newest} of {landed.feed} was accepted while you decided, so {landed.delivery_id} would now do "
+            "something else than you saw. Nothing was changed; look again (`./neet held`)."
+        )
     contract = landing.kept_contract(context.settings, landed.feed, recorded["contract_sha256"])
     try:
         verdict = loading.load_rows(

@@ -433,6 +433,34 @@ def load_rows(
         if load is not None:
             log.info("Another delivery of %s was accepted meanwhile: comparing again", landed.feed)
         load = _Load(connection, contract, landed, False, progress)
+    return _accept(load, seq, accepted_at, judge, settled_by)
+
+
+def load_again(
+    connection: psycopg.Connection,
+    contract: Contract,
+    landed: Landed,
+    seq: int,
+    accepted_at: dt.datetime,
+    into: sql.Identifier,
+    settled_by: str | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
+    """What delivery ``seq`` comes to when its file is read once more against what was known before it.
+
+    Args:
+        into: a table like the feed's in ``raw``, which is only read.
+    Raises:
+        FileRefused, LoadFailed: see :func:`load_rows`.
+    """
+    load = _Load(connection, contract, landed, False, progress)
+    load.target, load.before = into, seq
+    return _accept(load, seq, accepted_at, False, settled_by)
+
+
+def _accept(
+    load: _Load, seq: int, accepted_at: dt.datetime, judge: bool, settled_by: str | None
+) -> Verdict:
     try:
         counts = load.run(seq, judge)
     finally:
@@ -472,7 +500,8 @@ class _Load:
         self.landed = landed
         self.progress = progress
         self.reading = self._open()
-        self.table = sql.Identifier("raw", contract.feed)
+        self.table = self.target = sql.Identifier("raw", contract.feed)
+        self.before: int | None = None  # only what was accepted before this delivery is known
         self.columns = [column.name for column in contract.columns]
         self.loaded = self.unchanged = self.written = 0
         # key -> hash of the latest version, where it is as delivered and ours. What the file repeats is
@@ -620,9 +649,9 @@ class _Load:
             sql.SQL(
                 """select case when {own} then operation else lower(operation) end as state,
                      string_agg(row_key, E'\\x1f'), string_agg(row_hash, E'\\x1f')
-                   from {table} where la_code = %(la_code)s
+                   from {table} where la_code = %(la_code)s {before}
                    group by delivery_seq, 1 order by delivery_seq"""
-            ).format(own=self._own(), table=self.table),
+            ).format(own=self._own(), table=self.table, before=self._before()),
             self._scope(),
         )
         for state, keys, digests in versions:
@@ -647,10 +676,10 @@ class _Load:
                from unnest(%(keys)s::text[]) as wanted (row_key)
                cross join lateral (
                  select * from {table} as version
-                 where version.la_code = %(la_code)s and version.row_key = wanted.row_key
+                 where version.la_code = %(la_code)s and version.row_key = wanted.row_key {before}
                  order by version.delivery_seq desc limit 1
                ) as latest"""
-        ).format(own=self._own(), table=self.table)
+        ).format(own=self._own(), table=self.table, before=self._before())
         for state, key, digest in self.connection.execute(query, self._scope() | {"keys": keys}):
             self._know(state, [key], [digest])
 
@@ -658,9 +687,13 @@ class _Load:
         own = "provider = %(provider)s"
         return sql.SQL(own + " and period = %(period)s" if self.contract.scope == "period" else own)
 
+    def _before(self) -> sql.SQL:
+        return sql.SQL("" if self.before is None else "and delivery_seq < %(before)s")
+
     def _scope(self) -> dict[str, Any]:
         landed = self.landed
         return {
+            "before": self.before,
             "la_code": landed.la_code,
             "provider": landed.provider,
             "period": landed.period,
@@ -718,7 +751,7 @@ class _Load:
         self._middle = f"{SEPARATOR}U{SEPARATOR}{self.seq}{SEPARATOR}"
         statement = sql.SQL(
             "copy {} ({}) from stdin (format csv, delimiter E'\\x1f', quote E'\\x1e')"
-        ).format(self.table, sql.SQL(", ").join(map(sql.Identifier, (*FRAME, *self.columns))))
+        ).format(self.target, sql.SQL(", ").join(map(sql.Identifier, (*FRAME, *self.columns))))
         cursor = self.connection.cursor()
         while self._changes or not self._is_exhausted:
             if not self._changes:
@@ -798,7 +831,7 @@ class _Load:
         keys, operations, lines = (list(values) for values in zip(*markers, strict=True))
         written = self.connection.execute(
             sql.SQL(
-                """insert into {table} ({frame}, {columns})
+                """insert into {target} ({frame}, {columns})
                    select latest.la_code, latest.provider, %(period)s, latest.row_key, latest.row_hash,
                           marker.operation, %(seq)s, marker.line_number, {latest_columns}
                    from unnest(%(keys)s::text[], %(operations)s::text[], %(lines)s::bigint[])
@@ -811,6 +844,7 @@ class _Load:
                    ) as latest"""
             ).format(
                 table=self.table,
+                target=self.target,
                 frame=sql.SQL(", ").join(map(sql.Identifier, FRAME)),
                 columns=sql.SQL(", ").join(columns),
                 latest_columns=sql.SQL(", ").join(
@@ -977,7 +1011,7 @@ def replay(
                 judge=False,
             )
         else:
-            verdict = _restored(contract, landed, recorded)
+            verdict = restored(contract, landed, recorded)
         check_same(landed, verdict, recorded, contract)
         insert_delivery(connection, landed, verdict, contract.version)
         insert_rejects(connection, landed, verdict.rejects)
@@ -1006,7 +1040,7 @@ def restore_held(
 ) -> None:
     """Write the row and rejects of a held delivery anew, within the caller's transaction."""
     contract = landing.kept_contract(settings, landed.feed, recorded["contract_sha256"])
-    verdict = _restored(contract, landed, recorded)
+    verdict = restored(contract, landed, recorded)
     check_same(landed, verdict, recorded, contract)
     insert_delivery(connection, landed, verdict, contract.version)
     insert_rejects(connection, landed, verdict.rejects)
@@ -1017,8 +1051,12 @@ def has_odd_characters(text: str) -> bool:
     return ODD.search(text) is not None
 
 
-def _restored(contract: Contract, landed: Landed, recorded: dict[str, Any]) -> Verdict:
-    """The verdict on a delivery that was not accepted. Rejects are read again from its file."""
+def restored(contract: Contract, landed: Landed, recorded: dict[str, Any]) -> Verdict:
+    """The verdict on a delivery that was not accepted. Rejects are read again from its file.
+
+    Raises:
+        FileRefused: it can no longer be read.
+    """
     counts = Counts(**{name: recorded[name] for name in vars(Counts())})
     rejects: tuple[Reject, ...] = ()
     if counts.rows_rejected:

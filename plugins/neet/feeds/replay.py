@@ -14,7 +14,15 @@ from neet.feeds.landing import LandingDamaged
 from neet.feeds.raw import ensure_raw_tables
 from neet.settings import Settings
 
-__all__ = ["LandingDamaged", "NotEmpty", "check_landing", "rebuild", "verify_landing"]
+__all__ = [
+    "LandingDamaged",
+    "NotEmpty",
+    "check_folder",
+    "check_landing",
+    "rebuild",
+    "strangers",
+    "verify_landing",
+]
 
 
 class NotEmpty(RuntimeError):
@@ -41,6 +49,20 @@ def verify_landing(settings: Settings, say: Callable[[str], None] | None = None)
     for seq in sorted(set(range(1, max(sequence, default=0) + 1)) - set(sequence))[:100]:
         problems.append(f"delivery {seq} is missing: a folder that was accepted is gone")
     return problems
+
+
+def check_folder(settings: Settings, folder: Path) -> list[str]:
+    """Compare the files of one folder of landing with its receipt; one sentence a problem.
+
+    Raises:
+        LandingDamaged: its receipt or sidecar cannot be read.
+    """
+    return _check_folder(settings, folder, {})
+
+
+def strangers(settings: Settings) -> list[str]:
+    """Folders of landing that hold no receipt, one sentence each."""
+    return _without_receipt(settings, set(landing.folders(settings)))
 
 
 def _check_folder(settings: Settings, folder: Path, sequence: dict[int, str]) -> list[str]:
