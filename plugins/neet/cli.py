@@ -19,6 +19,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from neet.feeds import commands
 from neet.settings import NotSetUp, Settings
 
 DONE, FAILED, HELD = 0, 1, 3
@@ -897,6 +898,10 @@ def rebuild(output: Output, yes: bool) -> None:
         return
     replayed = rebuilding.rebuild(settings, output.say)
     output.result({"replayed": replayed}, f"Replayed {replayed} deliveries and decisions.")
+
+
+main.add_command(commands.collections)
+main.add_command(commands.chase)
 
 
 if __name__ == "__main__":

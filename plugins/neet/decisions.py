@@ -588,6 +588,19 @@ def _nothing(context: _Context) -> None:
     """Being recorded is all: whoever it concerns reads ``control.decision``."""
 
 
+def _chase(context: _Context) -> None:
+    """A provider was asked for a file that is due; ``fct_collection`` counts them."""
+    columns = ("provider", "feed", "due_on", "channel", "chased_on")
+    _check_body(context, columns, columns)
+    for name in ("due_on", "chased_on"):
+        try:
+            dt.date.fromisoformat(context.body[name])
+        except (TypeError, ValueError) as error:
+            raise DecisionError(
+                f"{name} of a chase is a date, YYYY-MM-DD, not {context.body[name]!r}."
+            ) from error
+
+
 def _load_file(context: _Context, name: str, table: str) -> None:
     """Load an attached CSV into its table, with the identity of the decision added."""
     identity = {"decision_id": context.decision_id}
@@ -819,5 +832,6 @@ KINDS: dict[str, _Kind] = {
     ),
     "not_sent": _Kind(_not_sent, {}),
     "waiver": _Kind(_nothing, {}),
+    "chase": _Kind(_chase, {}),
 }
 """Every kind of decision there is."""

@@ -27,7 +27,7 @@ from psycopg import sql
 from neet import lineage as events
 from neet.census import CensusRun
 from neet.database import connect
-from neet.feeds import dbt_properties
+from neet.feeds import collecting, dbt_properties
 from neet.settings import Settings
 from neet.version import code_version
 
@@ -151,6 +151,7 @@ def build_live(
         )
     with _lock(dsn_builder, LIVE_LOCK, "the live lineage"):
         if begins and build_id is None:
+            collecting.write_due(settings)  # a seed: before the fingerprint is taken
             build = _begin_live(settings, dsn_builder, known_seq)
         else:
             build = _resume_live(dsn_builder, build_id)
