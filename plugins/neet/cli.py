@@ -185,7 +185,8 @@ def _delivery_lines(result) -> list[str]:
         )
     if result.status == "held":
         lines.append(
-            f'Settle it with `./neet release {result.delivery_id} --by NAME --reason "..."` or `./neet discard ...`.'
+            f"`./neet held {result.delivery_id}` says what each choice does; settle it with `./neet release "
+            f'{result.delivery_id} --by NAME --reason "..."` (first with --dry-run) or `./neet discard ...`.'
         )
     return lines
 
