@@ -61,9 +61,10 @@ comment on table identity.core_plus_duplicate is 'Two Core+ records that look li
 create table identity.content (
     la_code text not null,
     content_hash text not null,
+    flag smallint not null,
     primary key (la_code, content_hash)
 );
-comment on table identity.content is 'Contents whose pairs have been scored';
+comment on table identity.content is 'Contents whose pairs have been scored; the flag says which pairs were wanted';
 
 create table identity.pair (
     la_code text not null,
@@ -85,6 +86,15 @@ create table identity.crowded_block (
 );
 comment on table identity.crowded_block is 'Blocks too large to compare; their records meet by other rules only';
 
+create table identity.ruling (
+    la_code text not null,
+    decision_id text not null,
+    state text not null check (state in ('in_force', 'superseded', 'undone', 'overruled')),
+    reason text not null,
+    primary key (la_code, decision_id)
+);
+comment on table identity.ruling is 'Whether each decision on identities is in force, and why';
+
 create table identity.state (
     la_code text primary key,
     fingerprint text not null,
@@ -97,7 +107,8 @@ comment on table identity.state is 'What the scored pairs were made with; anythi
 GRANTS = """
 grant usage on schema identity to neet_builder, neet_auditor;
 grant select, insert, update, delete, truncate on all tables in schema identity to neet_builder;
-grant select on identity.link, identity.candidate, identity.core_plus_duplicate, identity.crowded_block, identity.state
+grant select on identity.link, identity.candidate, identity.core_plus_duplicate, identity.crowded_block, identity.ruling,
+    identity.state
     to neet_auditor;
 """
 

@@ -601,6 +601,21 @@ def _chase(context: _Context) -> None:
             ) from error
 
 
+IDENTITY_COLUMNS = ("one_feed", "one_key", "other_feed", "other_key")
+
+
+def _identity(context: _Context) -> None:
+    """Whether two records are of one person; linkage reads it from ``control.decision``."""
+    _check_body(context, IDENTITY_COLUMNS, IDENTITY_COLUMNS)
+    named = [context.body[name] for name in IDENTITY_COLUMNS]
+    if not all(isinstance(text, str) and text.strip() for text in named):
+        raise DecisionError(f"A {context.kind} names two records, each by feed and source key.")
+    if named[:2] == named[2:]:
+        raise DecisionError(
+            f"{named[1]} of {named[0]} is one record; a {context.kind} is about two."
+        )
+
+
 def _load_file(context: _Context, name: str, table: str) -> None:
     """Load an attached CSV into its table, with the identity of the decision added."""
     identity = {"decision_id": context.decision_id}
@@ -833,5 +848,9 @@ KINDS: dict[str, _Kind] = {
     "not_sent": _Kind(_not_sent, {}),
     "waiver": _Kind(_nothing, {}),
     "chase": _Kind(_chase, {}),
+    "identity_link": _Kind(_identity, {}),
+    "identity_split": _Kind(_identity, {}),
+    "identity_unsure": _Kind(_identity, {}),
+    "identity_undo": _Kind(_identity, {}),
 }
 """Every kind of decision there is."""

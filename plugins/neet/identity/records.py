@@ -12,7 +12,7 @@ CORE = "core_plus_people"
 """Feed of the people that are on Core+."""
 
 COLUMNS = (
-    "la_code", "source_feed", "source_key", "provider", "first_known_seq", "young_persons_id", "upn", "uln", "given_form",
+    "la_code", "source_feed", "source_key", "provider", "is_current", "first_known_seq", "young_persons_id", "upn", "uln", "given_form",
     "middle_form", "family_form", "former_family_form", "preferred_family_form", "alias_form", "dob", "gender_form",
     "postcode", "previous_postcode", "school_form",
 )  # fmt: skip
@@ -22,6 +22,13 @@ CONTENT = (
     "gender_form", "postcode", "previous_postcode", "school_form",
 )  # fmt: skip
 """What is compared; records that agree in all of it are scored once."""
+
+NAMES = frozenset(
+    name
+    for name in CONTENT
+    if name.endswith("_form") and name not in ("gender_form", "school_form")
+)
+DOB = COLUMNS.index("dob")
 
 RecordKey = tuple[str, str]
 """``source_feed`` and ``source_key`` within an authority."""
@@ -35,6 +42,7 @@ class Record:
     source_feed: str
     source_key: str
     provider: str | None
+    is_current: bool
     first_known_seq: int
     young_persons_id: str | None
     upn: str | None
@@ -80,10 +88,29 @@ def person_key(la_code: str, young_persons_id: str) -> str:
     return key_of(la_code, "core_plus", young_persons_id)
 
 
-def read(connection: psycopg.Connection) -> list[Record]:
-    """Every record of ``int_source_person``, in the order of its key."""
+def read(
+    connection: psycopg.Connection, nothing: frozenset[str], dobs: tuple[date, date]
+) -> list[Record]:
+    """Every record of ``int_source_person``, in the order of its key.
+
+    Args:
+        nothing: normal forms that stand for want of a name; they are taken for empty.
+        dobs: earliest and latest date of birth that says anything; others are taken for empty.
+    """
     columns = ", ".join(COLUMNS)
-    rows = connection.execute(
-        f'select {columns} from intermediate.int_source_person order by la_code, source_feed, source_key collate "C"'
-    ).fetchall()
-    return [Record(*row) for row in rows]
+    found = []
+    with connection.cursor(name="records") as cursor:
+        cursor.itersize = 20_000
+        cursor.execute(
+            f'''select {columns} from intermediate.int_source_person
+                order by la_code collate "C", source_feed collate "C", source_key collate "C"'''
+        )
+        for row in cursor:
+            values = [
+                None if name in NAMES and value in nothing else value
+                for name, value in zip(COLUMNS, row, strict=True)
+            ]
+            if values[DOB] is not None and not dobs[0] <= values[DOB] <= dobs[1]:
+                values[DOB] = None
+            found.append(Record(*values))
+    return found

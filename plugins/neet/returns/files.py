@@ -7,12 +7,14 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from neet import outgoing
+# What a spreadsheet takes for the start of a formula, in half and full width, also behind spaces.
+_FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
 
 
 def neutralise(cell: str) -> str:
@@ -23,7 +25,7 @@ def neutralise(cell: str) -> str:
     apostrophes before such a character. Taking one apostrophe off every cell of that form gives the
     original back.
     """
-    return f"'{cell}" if outgoing.DANGEROUS.match(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def cell(value: Any) -> str:
