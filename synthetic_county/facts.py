@@ -144,10 +144,17 @@ class Record:
 
     __slots__ = ("_versions",)
 
-    def __init__(self, named: Named, source: str, settings: dict[str, Any], dice: Dice):
+    def __init__(
+        self, named: Named, source: str, settings: dict[str, Any], dice: Dice, of_twins: Dice
+    ):
         rates = settings["sources"][source]["rates"]
         population = settings["population"]
         drawn = [kind for kind, rate in rates.items() if dice.chance(rate)]
+        if named.twin is not None:
+            # Whoever takes one twin's number for the other's takes the other's for the one's.
+            drawn = [kind for kind in drawn if kind != "upn_of_twin"]
+            if of_twins.chance(rates.get("upn_of_twin", 0)):
+                drawn.append("upn_of_twin")
         learns = dice.days(population["source_learns_days"])
         seed = dice.random()
         days = {date.min}
@@ -287,6 +294,14 @@ class Facts:
     def pupil_number(self, person: Person) -> str:
         """The person's own UPN, whether or not Core+ knows it."""
         return _nobodys_pupil_number(self.places.la_code, person.year_11, person.index)
+
+    def record(self, named: Named, source: str) -> Record:
+        """What ``source`` keeps of a person."""
+        index = named.person.index
+        pair = min(index, named.twin.person.index) if named.twin else index
+        return Record(
+            named, source, self.settings, self.dice(source, index), self.dice(source, "twins", pair)
+        )
 
     def dice(self, *purpose: object) -> Dice:
         return Dice.of(self.seed, self.places.la_code, "facts", *purpose)
@@ -455,9 +470,7 @@ class Facts:
             return changes
         named = self.of(person)
         named.addresses = [(date.min, (*person.address, person.district))]
-        written = Record(named, CORE_PLUS, self.settings, self.dice(CORE_PLUS, person.index)).on(
-            date.min
-        )
+        written = self.record(named, CORE_PLUS).on(person.known_on)
         named.core_kinds = written.kinds
         born = written.born if same_school_year(written.born, person.born) else person.born
         first_postcode = person.address[2]

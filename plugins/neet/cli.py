@@ -186,7 +186,8 @@ def _delivery_lines(result) -> list[str]:
         )
     if result.status == "held":
         lines.append(
-            f'Settle it with `./neet release {result.delivery_id} --by NAME --reason "..."` or `./neet discard ...`.'
+            f"`./neet held {result.delivery_id}` says what each choice does; settle it with `./neet release "
+            f'{result.delivery_id} --by NAME --reason "..."` (first with --dry-run) or `./neet discard ...`.'
         )
     return lines
 
@@ -873,6 +874,48 @@ def feeds(output: Output, page: Path | None, on: dt.datetime | None) -> None:
              r.received_at and f"{r.received_at:%Y-%m-%d}", r.status, r.rows_in if r.deliveries else None,
              r.rows_rejected if r.deliveries else None, r.held or None, r.state, r.late_since)
             for r in rows
+        ],
+    )  # fmt: skip
+
+
+@main.command()
+@click.option("--service", metavar="CODE", help="Owner service, as TEP or SEND. Default: all.")
+@click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a CSV that is safe to open in a spreadsheet.",
+)  # fmt: skip
+@pass_output
+def worklist(output: Output, service: str | None, page: Path | None, csv_file: Path | None) -> None:
+    """What each service has to put right: who, what, since when, by when.
+
+    Prints how it stands; names go into --page and --csv (and into --json), for the service alone. Rows close by
+    themselves when a delivery shows that the record is right.
+    """
+    from neet import worklist as worklists
+
+    settings = Settings.load()
+    try:
+        found = worklists.read(settings, service)
+        for file, write in ((page, worklists.write_page), (csv_file, worklists.write_csv)):
+            if file:
+                write(found, file)
+                output.say(f"Written: {file}")
+    except (worklists.NoWorklist, OSError) as error:
+        output.fail(str(error))
+    output.result(
+        {
+            "as_at": found.as_at,
+            "summary": [dataclasses.asdict(summary) for summary in found.summaries],
+            "rows": found.rows,
+        }
+    )
+    output.table(
+        f"{found.service_name}, as known on {found.as_at}: {len(found.rows)} open",
+        ["service", "reason", "what", "open", "overdue", "closed", "median days", "closed late"],
+        [
+            (s.service_code, s.reason_code, s.what, s.is_open, s.overdue, s.closed, s.median_days, s.closed_late)
+            for s in found.summaries
         ],
     )  # fmt: skip
 

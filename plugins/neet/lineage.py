@@ -151,6 +151,21 @@ def models_built(
 
 
 @_never_fails
+def people_linked(settings: Settings, build_id: int | None) -> None:
+    """The linkage, a step in Python between two layers of dbt, wrote who each record is about."""
+    _write(
+        settings,
+        [
+            _event(
+                "identity.link",
+                inputs=[_dataset(TABLES, "live.int_source_person")],
+                outputs=[_dataset(TABLES, "identity.link", {"build": {"build_id": build_id}})],
+            )
+        ],
+    )
+
+
+@_never_fails
 def marts_published(settings: Settings, build_id: int, rows: Mapping[str, int]) -> None:
     """Marts of the live lineage became what readers see."""
     _write(

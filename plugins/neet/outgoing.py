@@ -8,8 +8,8 @@ soon saved as CSV. :func:`restored` takes it away again when the file comes back
 Numbers stay numbers for machines: an ``int``, ``float`` or ``Decimal`` is written as one, and text that is
 a plain number (``-5``, ``+12.50``) is left alone, for a number can do nothing.
 
-Sealed returns and ``neet sql`` do not come through here: their readers are machines, and their bytes are
-the data's own.
+``neet sql`` and ``neet check-return`` do not come through here: their readers are machines. A sealed package
+uses :data:`DANGEROUS` in its own way (:mod:`neet.returns.files`): its bytes are settled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 # The wide forms are the same signs to a spreadsheet under an East Asian locale.
-DANGEROUS = re.compile("['‘’]*[\\s\ufeff]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|['‘’]*[\t\r\n]")
+DANGEROUS = re.compile(r"'*(?:[\t\r\n]|[\s\ufeff]*[=+\-@＝＋－＠])")
 PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:[.][0-9]{1,15})?|[.][0-9]{1,15})", re.ASCII)
 ILLEGAL_IN_XLSX = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 MAX_CELL_CHARACTERS = 32_767

@@ -336,8 +336,8 @@ def _data_next(settings: Settings, found: dict[str, Any]) -> list[str]:
     hints = []
     for held in found["held"][:HINTS_OF_A_KIND]:
         hints.append(
-            f"{held['feed']} {held['period']} is held. Read why above, then type `./neet release {held['delivery_id']} "
-            '--by NAME --reason "..."` or `./neet discard` with the same.'
+            f"{held['feed']} {held['period']} is held. `./neet held` says why and what each choice does; then type "
+            f'`./neet release {held["delivery_id"]} --by NAME --reason "..."` (first with --dry-run) or `./neet discard`.'
         )
     if len(found["held"]) > HINTS_OF_A_KIND:
         hints.append(f"{len(found['held']) - HINTS_OF_A_KIND} more deliveries are held.")

@@ -164,6 +164,7 @@ def build_live(
                     before, after = AROUND_LINKAGE[layer]
                     _dbt(settings, dsn_builder, ["--selector", before], variables, outcome)
                     _link(dsn_builder, build.known_seq, outcome)
+                    events.people_linked(settings, build.build_id)
                     _dbt(settings, dsn_builder, ["--selector", after], variables, outcome)
                 elif layer != "seeds":
                     _dbt(settings, dsn_builder, ["--selector", layer], variables, outcome)

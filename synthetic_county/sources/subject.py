@@ -72,9 +72,7 @@ class Subject:
         """Who the person is as ``source`` has it on ``day``."""
         record = self.records.get(source)
         if record is None:
-            record = self.records[source] = Record(
-                self.named, source, self.facts.settings, self.facts.dice(source, self.person.index)
-            )
+            record = self.records[source] = self.facts.record(self.named, source)
         return record.on(day)
 
     def spell_on(self, day: date) -> Spell | None:
@@ -113,6 +111,8 @@ class Ledger:
         found = self._keys.get((feed, key))
         if found is None:
             self._keys[feed, key] = (one.named.truth_id, set(kinds), one.person.district)
+        elif found[0] != one.named.truth_id:
+            raise AssertionError(f"{key} of {feed} means {found[0]} and {one.named.truth_id}")
         else:
             found[1].update(kinds)
 

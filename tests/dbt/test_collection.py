@@ -8,11 +8,12 @@ import pytest
 
 from neet import transform
 from neet.database import connect
-from neet.feeds import collecting, landing
+from neet.feeds import collecting, holds, landing
 
 pytestmark = pytest.mark.slow
 
 MOVES = "school_joiners_leavers"
+GUARANTEE = "school_september_guarantee"
 ENROLMENT = "school_post16_enrolment"
 COLUMNS = (
     "la_code, provider, provider_name, provider_kind, feed, collection_name, owner_service_code, opens_on, due_on, "
@@ -68,6 +69,21 @@ def built(new_warehouse):
             warehouse, ENROLMENT, "8869003SchoolPost16Enrolment2021-22.csv", "2021-09-10"
         )
         assert enrolled.status == "accepted", enrolled
+        old = "8869009SeptemberGuarantee{}.csv"
+        assert (
+            send(warehouse, GUARANTEE, old.format("20220331"), "2022-04-01", rows=40).status
+            == "accepted"
+        )
+        held = send(warehouse, GUARANTEE, old.format("20220430"), "2022-05-03", rows=5)
+        assert held.status == "held"
+        holds.settle(
+            warehouse.settings,
+            warehouse.dsn["loader"],
+            "discard",
+            held.delivery_id,
+            "B. Officer",
+            "cut short",
+        )
         for note in ("no answer", "promised"):
             collecting.chase(
                 warehouse.settings, "9008", MOVES, "A. Officer", "PHONE", note,
@@ -137,3 +153,32 @@ def test_a_delivery_has_the_providers_name_and_its_format(built):
         """select provider_name, file_format, is_nil, settled_by from marts_assurance.fct_delivery
            where provider = '9005'"""
     ) == [("Imaginary Ashford School 5", "csv", True, None)]
+
+
+def test_a_refused_delivery_names_the_report_for_its_sender(built):
+    """It is the path at which the loader has left it."""
+    ((path,),) = built.rows(
+        "select report_path from marts_assurance.fct_delivery where status = 'refused' and settled_as is null"
+    )
+    report = (built.settings.home / path).read_text()
+    assert "9006" in report
+    assert (
+        built.value(
+            "select count(*) from marts_assurance.fct_delivery where report_path is not null"
+        )
+        == 2
+    )
+
+
+def test_who_settled_a_held_delivery_and_why_stands_beside_it(built):
+    """One that was never held has nobody."""
+    assert (
+        built.value(
+            "select count(*) from marts_assurance.fct_delivery where settled_as is not null"
+        )
+        == 1
+    )
+    assert built.rows(
+        """select status, settled_as, settled_by, settled_reason from marts_assurance.fct_delivery
+           where settled_as is not null"""
+    ) == [("refused", "discard", "B. Officer", "cut short")]

@@ -239,6 +239,16 @@ def test_a_new_delivery_and_a_changed_layout_are_published_whole(built):
     assert len(builds) == transform.BUILDS_KEPT
 
 
+def onward_of(onward: dict[tuple, set], name: str, namespace: str = lineage.TABLES) -> set[str]:
+    seen, waiting = set(), [(namespace, name)]
+    while waiting:
+        here = waiting.pop()
+        if here not in seen:
+            seen.add(here)
+            waiting += onward.get(here, ())
+    return {name for _, name in seen}
+
+
 def test_events_lead_from_a_delivered_file_to_the_published_mart(built):
     """A walk along inputs and outputs alone, as a tool of OpenLineage's would make it."""
     from neet.feeds import landing, loading
@@ -255,19 +265,14 @@ def test_events_lead_from_a_delivered_file_to_the_published_mart(built):
                 onward.setdefault((source["namespace"], source["name"]), set()).add(
                     (made["namespace"], made["name"])
                 )
-    seen, waiting = set(), [("file", f"inbox/dfe_la_scorecard/{file.name}")]
-    while waiting:
-        here = waiting.pop()
-        if here not in seen:
-            seen.add(here)
-            waiting += onward.get(here, ())
-    names = {name for _, name in seen}
+    names = onward_of(onward, f"inbox/dfe_la_scorecard/{file.name}", "file")
     stored = f"landing/{landed.landing_path}/{landed.stored_name}"
     assert {stored, "raw.dfe_la_scorecard", "live.hist_dfe_la_scorecard"} <= names
     assert {"live.fct_dfe_comparison", "published_internal.fct_dfe_comparison"} <= names
     assert "published_internal.fct_contact" not in names, (
         "a walk that reaches everything says nothing"
     )
+    assert "identity.link" in onward_of(onward, "raw.core_plus_people"), "through the linkage too"
     (load,) = [event for event in told if event["job"]["name"] == "load.dfe_la_scorecard"]
     about = load["inputs"][0]["facets"]["neet_delivery"]
     assert about["sha256"] == landed.sha256 and about["contract_version"] == contract.version

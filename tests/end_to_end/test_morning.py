@@ -90,7 +90,7 @@ class Morning:
             found.setdefault(task["task_id"], []).append(task["state"])
         return found
 
-    def ended(self, run: str, seconds: float = 180) -> str:
+    def ended(self, run: str, seconds: float = 420) -> str:
         wait_until(lambda: self.api.run("ingest", run)["state"] in ("success", "failed"), seconds)
         return self.api.run("ingest", run)["state"]
 
@@ -147,6 +147,9 @@ def test_from_four_kinds_of_sources_into_the_warehouse_once(morning):
     assert received == dict.fromkeys(feeds, "accepted")
     assert not list((morning.sftp.folder / "out").iterdir())
     assert len(list((morning.sftp.folder / "done").iterdir())) == 1
+    told = morning.installation.settings.home / "lineage" / "airflow.ndjson"
+    jobs = {json.loads(line)["job"]["name"] for line in told.read_text().splitlines()}
+    assert {"ingest.wait", "ingest.fetch", "ingest.load"} <= jobs, "Airflow tells what ran, too"
     again = morning.begin("2022-01-17")
     assert morning.ended(again) == "success"
     assert len(morning.rows("select 1 from control.delivery where mode <> 'decision'")) == 4
@@ -164,7 +167,7 @@ def test_a_wait_holds_no_slot_and_ends_when_the_file_comes(morning):
     assert (pool["running_slots"], pool["occupied_slots"], pool["deferred_slots"]) == (0, 0, 1)
     header = sample("contact_attempts")[1]
     (folder / "886_contact_attempts_20220207.csv").write_bytes(header)
-    assert morning.ended(run, 120) == "success", morning.states(run)
+    assert morning.ended(run) == "success", morning.states(run)
     assert dt.datetime.now(dt.UTC) < until + dt.timedelta(seconds=30), (
         "it did not wait for the cut-off"
     )
@@ -173,7 +176,7 @@ def test_a_wait_holds_no_slot_and_ends_when_the_file_comes(morning):
     ) == [("accepted",)]
     until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=12)
     run = morning.begin("2022-02-14", {"wait_until": until.isoformat()})
-    assert morning.ended(run, 120) == "success"
+    assert morning.ended(run) == "success"
     assert dt.datetime.now(dt.UTC) > until
     assert morning.api.xcom("ingest", run, "report")["late_feeds"] >= 1
 

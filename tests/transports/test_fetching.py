@@ -164,6 +164,7 @@ def test_what_was_fetched_is_cleared_away(settings, contract, place, after):
     assert fetch(settings, contract, place.source(after=after, **more)) == [NAME]
     digest = hashlib.sha256(CONTENT).hexdigest()[:8]
     assert place.names() == ({f"done/{digest}_{NAME}"} if after == "archive" else set())
+    assert fetch(settings, contract, place.source(after=after, **more)) == [], "an empty place"
 
 
 def test_another_content_never_replaces_what_waits_in_the_inbox(settings, contract, place):

@@ -51,7 +51,7 @@ def test_numbers_and_dates_stay_what_they_are(value):
     assert outgoing.neutralised(value) is value
 
 
-@given(st.text(alphabet="'=+-@\t\r\n 1a‘’＝.", max_size=8))
+@given(st.text(alphabet="'=+-@\t\r\n 1a＝.", max_size=8))
 def test_what_is_written_out_is_what_comes_back(text):
     safe = outgoing.neutralised(text)
     assert outgoing.restored(safe) == text

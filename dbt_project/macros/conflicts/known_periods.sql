@@ -72,8 +72,9 @@
     keys      columns that say who and what
     order_by  expressions over `piece.`; the first one counts
     carry     columns to keep
-    same      columns that must be equal for two cuts to be one #}
-{% macro first_said(piece, keys, order_by, carry, same) %}
+    same      columns that must be equal for two cuts to be one
+    needs     a column of the pieces, 1 or 0: nothing is said in a cut in which no piece has it #}
+{% macro first_said(piece, keys, order_by, carry, same, needs=none) %}
     select
         {{ keys | join(', ') }},
         min(from_seq) as from_seq,
@@ -109,7 +110,12 @@
                         row_number() over (
                             partition by {% for key in keys %}edge.{{ key }}, {% endfor %}edge.from_seq
                             order by {{ order_by | join(', ') }}
-                        ) as place
+                        ) as place,
+                        {% if needs %}
+                        max(piece.{{ needs }}) over (partition by {% for key in keys %}edge.{{ key }}, {% endfor %}edge.from_seq)
+                        {% else %}
+                        1
+                        {% endif %} as is_heard
                     from (
                         select
                             {{ keys | join(', ') }},
@@ -127,7 +133,7 @@
                         and piece.piece_to_seq > edge.from_seq
                     where edge.to_seq is not null
                 ) as ranked
-                where place = 1
+                where place = 1 and is_heard = 1
             ) as cut
         ) as marked
     ) as in_island

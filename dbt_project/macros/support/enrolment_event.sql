@@ -16,9 +16,17 @@ select
     {{ code_form('known.' ~ mode) if mode else 'cast(null as text)' }} as study_mode,
     {{ code_form('known.' ~ level) if level else 'cast(null as text)' }} as qualification_level,
     {{ to_text('known.' ~ reason) if reason and movement == 'E' else 'cast(null as text)' }} as leaving_reason,
-    {% if destination and movement == 'E' %}{{ to_text('known.' ~ destination) }} is not null{% else %}false{% endif %} as is_destination_known
+    {% if destination and movement == 'E' -%}
+    {{ code_form('known.' ~ destination) }} is not null and nowhere.code is null
+    {%- else %}false{% endif %} as is_destination_known
 from {{ as_known(ref('hist_' ~ feed)) }} as known
 {{ join_link(feed, 'known', source_key) }}
+{% if destination and movement == 'E' %}
+left join {{ ref('support_codes') }} as nowhere
+    on nowhere.code_list = 'no_destination'
+    and nowhere.code = {{ code_form('known.' ~ destination) }}
+    and {{ valid_on('nowhere', to_date('known.' ~ end)) }}
+{% endif %}
 {% if movement_column %}
 where {{ code_form('known.' ~ movement_column) }} = '{{ 'J' if movement == 'S' else 'L' }}'
 {% elif movement == 'E' %}

@@ -34,17 +34,31 @@ def render(board: Board, academic_year: str) -> str:
         undefined=StrictUndefined,
     )
     owing = board.owing
+    whole = collecting.summary(board.lines)
+    shown = _due_or_next(whole, board.on)
     return environment.get_template("collections_page.html.j2").render(
         board=board,
         academic_year=academic_year,
         day=day,
         grids=[_grid(kind, lines) for kind, lines in _by_kind(board)],
-        summary=collecting.summary(board.lines),
+        summary=shown,
+        later=len(whole) - len(shown),
         owing=owing,
         late=[line for line in owing if line.state != collecting.IN_GRACE],
         note=collecting.note,
         states=collecting.STATES,
     )
+
+
+def _due_or_next(summary: list[dict[str, Any]], on: dt.date) -> list[dict[str, Any]]:
+    """What is due by the day, or has come sooner, and of each feed the next date."""
+    shown, coming = [], set()
+    for row in summary:
+        if row["due_on"] <= on or row["received"] or row["feed"] not in coming:
+            shown.append(row)
+        if row["due_on"] > on:
+            coming.add(row["feed"])
+    return shown
 
 
 def _by_kind(board: Board) -> list[tuple[str, list[Line]]]:
@@ -69,6 +83,7 @@ def _grid(kind: str, lines: list[Line]) -> dict[str, Any]:
     groups = sorted((min(days), feed, name, sorted(days)) for (feed, name), days in dates.items())
     columns = [(feed, day) for _, feed, _, days in groups for day in days]
     return {
+        "id": f"kind-{kind}",
         "title": KIND_WORDS.get(kind, kind.replace("_", " ").capitalize()),
         "groups": [(name, feed, len(days)) for _, feed, name, days in groups],
         "starts": {sum(len(g[3]) for g in groups[:n]) for n in range(len(groups))},

@@ -29,7 +29,7 @@ class MarkupRefused(ValueError):
 
 def local(name: str) -> str:
     """The name without its prefix; which namespace it belongs to is not asked."""
-    return name.rpartition(":")[2]
+    return name.rpartition(":")[2] if ":" in name else name
 
 
 class Markup:

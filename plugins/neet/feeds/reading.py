@@ -510,7 +510,9 @@ class TableReading(Reading):
                 return None, "", "", ""
             cells[position] = part = cells[position].strip()
             if not part and column.stand_in:
-                cells[position] = part = self._stand_in(cells, column, problems)
+                if not problems.isdisjoint(self._position[name] for name in column.stand_in):
+                    return None, "", "", ""
+                cells[position] = part = self._stand_in(cells, column)
             if not part and column.required:
                 name = self._names[position]
                 return None, "required_value_missing", name, f"{name} is blank, and it is a key"
@@ -526,13 +528,12 @@ class TableReading(Reading):
             )
         return key, "", "", ""
 
-    def _stand_in(self, cells: list[str], column: Column, problems: set[int]) -> str:
+    def _stand_in(self, cells: list[str], column: Column) -> str:
         """A key for a row whose own is blank, the same whenever the row comes again: a hash of the
-        columns that tell it from others. Empty when one of those cannot be read either."""
-        positions = [self._position[name] for name in column.stand_in]
-        if problems & set(positions):
-            return ""
-        texts = [" ".join(cells[position].split()).casefold() for position in positions]
+        columns that tell it from others. Empty when one of those is blank too."""
+        texts = [
+            " ".join(cells[self._position[name]].split()).casefold() for name in column.stand_in
+        ]
         if not all(texts) or ODD.search("".join(texts)):
             return ""
         return f"NO-{column.name.upper()}-{row_hash(SEPARATOR.join(texts))[:12]}"

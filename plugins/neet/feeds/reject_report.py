@@ -7,13 +7,14 @@ be made from it at any time. So a report that cannot be written stops nothing.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from neet import outgoing
 from neet.database import connect
@@ -248,15 +249,7 @@ def _page(
         }
         for rule, rows in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     ]  # fmt: skip
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["cut"] = _cut
-    return environment.get_template("reject_report.html.j2").render(
+    return _template().render(
         delivery=delivery,
         code=(delivery["status_reason"] or "").partition(": ")[0],
         reason=(delivery["status_reason"] or "").partition(": ")[2],
@@ -271,6 +264,19 @@ def _page(
         count=len(found),
         table=table,
     )
+
+
+@functools.cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["cut"] = _cut
+    return environment.get_template("reject_report.html.j2")
 
 
 def _some(texts: list[str], most: int = 8) -> str:

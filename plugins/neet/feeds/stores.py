@@ -36,10 +36,20 @@ class FolderStore:
         self.fs = fs
         self.folder = folder.rstrip("/") or "/"
 
+    @property
+    def _is_bucket(self) -> bool:
+        return "s3" in self.fs.protocol
+
     def list(self, known: Callable[[str], str | None]) -> list[Remote]:
         self.fs.invalidate_cache()
         found = []
-        for entry in self.fs.ls(self.folder, detail=True):
+        try:
+            listed = self.fs.ls(self.folder, detail=True)
+        except FileNotFoundError:
+            if not (self._is_bucket and self.fs.exists(self.folder.split("/")[0])):
+                raise
+            listed = []  # a bucket knows no folders: an empty one is not there
+        for entry in listed:
             if entry.get("type") == "file" and not entry.get("islink"):
                 # What a hostile server lists may climb: then the name is no plain one, and is refused.
                 remote = _remote(entry, entry["name"].removeprefix(self.folder.rstrip("/") + "/"))
@@ -66,7 +76,7 @@ class FolderStore:
 
     def move(self, remote: Remote, folder: str, name: str) -> None:
         target = posixpath.join(folder, name)
-        if self.fs.protocol in ("s3", ("s3", "s3a")):
+        if self._is_bucket:
             target = posixpath.join(remote.path.split("/")[0], folder.strip("/"), name)
         else:
             self.fs.makedirs(folder, exist_ok=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import posixpath
 import re
 import zipfile
@@ -453,6 +454,7 @@ class _SheetReader:
             self.remarks.long_numbers.add(self._column)
 
 
+@functools.lru_cache(maxsize=2 * MAX_COLUMNS)
 def column_of(letters: str) -> int:
     """The number of a column from 0: A is 0, Z 25, AA 26."""
     number = 0

@@ -7,14 +7,12 @@ import datetime as dt
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-# What a spreadsheet takes for the start of a formula, in half and full width, also behind spaces.
-_FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
+from neet import outgoing
 
 
 def neutralise(cell: str) -> str:
@@ -25,7 +23,7 @@ def neutralise(cell: str) -> str:
     apostrophes before such a character. Taking one apostrophe off every cell of that form gives the
     original back.
     """
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    return f"'{cell}" if outgoing.DANGEROUS.match(cell) else cell
 
 
 def cell(value: Any) -> str:

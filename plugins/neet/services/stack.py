@@ -206,12 +206,22 @@ class Stack:
             "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
             "AIRFLOW__CORE__MP_FORKSERVER_PRELOAD": (
                 "airflow.sdk.execution_time.task_runner,airflow.dag_processing.dagbag,dbt.cli.main,great_expectations,"
-                "open_data_contract_standard.model"
+                "open_data_contract_standard.model,openlineage.client.event_v2"
             ),
             # The gaps between tasks: how long the scheduler rests, and how long a slot stays taken.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            # Airflow's own lineage events, beside those of neet.lineage; told in a thread, for a fork a task would cost more.
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {
+                    "type": "file",
+                    "log_file_path": str(settings.home / "lineage" / "airflow.ndjson"),
+                    "append": True,
+                }
+            ),
+            "AIRFLOW__OPENLINEAGE__NAMESPACE": "neet",
+            "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
         }
         environment |= connections
         for name, value in os.environ.items():
@@ -348,7 +358,12 @@ class Stack:
             self._database_up()
 
     def _database_up(self) -> None:
-        for folder in (self.settings.home, self.settings.logs, self.settings.inbox):
+        for folder in (
+            self.settings.home,
+            self.settings.logs,
+            self.settings.inbox,
+            self.settings.home / "lineage",
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         if not self._supervised():
             self._leave_taken_ports()

@@ -47,6 +47,23 @@ def test_every_contract_is_valid_by_the_standards_own_schema(file, standard):
     jsonschema.validate(yaml.safe_load(file.read_text()), standard)
 
 
+def test_the_schema_is_the_published_one_and_would_say_no(standard):
+    """It comes in the standard's own package; a contract that strays from it is refused by it alone."""
+    assert standard["$schema"] == "https://json-schema.org/draft/2019-09/schema"
+    assert standard["title"] == "Open Data Contract Standard (ODCS)"
+    contract = yaml.safe_load((FEEDS / "school_census.yml").read_text())
+    for broken in (
+        {**contract, "apiVersion": "v1.0.0"},
+        {**contract, "kind": "Contract"},
+        {key: value for key, value in contract.items() if key != "version"},
+        {**contract, "shcema": []},
+        {**contract, "slaProperties": [{"property": "retention", "value": 7, "units": "y"}]},
+        {**contract, "schema": [{**contract["schema"][0], "properties": [{"name": "a", "logicalType": "text"}]}]},
+    ):  # fmt: skip
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, standard)
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_column_says_what_it_is_how_private_and_how_long(file):
     for column in load_contracts(FEEDS)[file.stem].columns:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from feed_desk import TOY_HEADER, Desk, as_csv
+from feed_desk import TOY, TOY_HEADER, Desk, as_csv, with_contracts
 from load_and_die import PLACES
+from workbooks import as_xlsx, as_zip, with_part
 
 from neet import decisions
 from neet.database import connect
@@ -67,10 +70,10 @@ def nursery():
     made.close()
 
 
-def put(desk: Desk, name: str, content: str) -> None:
+def put(desk: Desk, name: str, content: str | bytes) -> None:
     folder = desk.settings.inbox / "toy"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(content)
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def outcome(desk: Desk) -> dict[str, list]:
@@ -111,6 +114,25 @@ def sequence() -> list[tuple[str, str]]:
     ]
 
 
+@functools.cache
+def zipped_workbooks() -> list[tuple[str, bytes]]:
+    """Workbooks in archives: loaded, held, and one that turns out damaged after rows were read."""
+    base = [[f"T{n:04d}", f"thing {n}", "2021-09-01", n, 1] for n in range(1_500)]
+    bad = [[*row] for row in base]
+    bad[3][2] = "soon"
+    bad[1_200][1] = "changed"
+    files = [base, bad, base[:50]]
+    packed = [as_zip({"x.xlsx": as_xlsx(TOY_HEADER, rows)}) for rows in files]
+    damaged = with_part(
+        as_xlsx(TOY_HEADER, base[::-1]), "xl/worksheets/sheet1.xml", lambda part: part[:-200]
+    )
+    packed.append(as_zip({"x.xlsx": damaged}))
+    names = ("20211031.csv.zip", "20211130.csv.zip", "20211231.csv.zip", "20220131.csv.zip")
+    return [
+        (f"886_toy_snapshot_{name}", content) for name, content in zip(names, packed, strict=True)
+    ]
+
+
 LOADING = [place for place in PLACES if place.startswith(("landing", "loading"))]
 
 
@@ -140,6 +162,56 @@ def test_killed_at_a_known_place_the_next_run_completes(
             untroubled.update(outcome(twin))
     assert outcome(toy_desk) == untroubled
     assert replay.verify_landing(toy_desk.settings) == []
+
+
+WHILE_UNPACKED = [
+    "loading: while the file is read",
+    "loading: in the middle of COPY",
+    "loading: after accepted.json",
+    "loading: after refused.json",
+]
+
+
+@pytest.fixture
+def workbook_desk(desk, tmp_path) -> Desk:
+    text = TOY.read_text().replace("format: csv", "format: [csv, xlsx]")
+    return with_contracts(desk, tmp_path / "toys", {"toy": text})
+
+
+@pytest.fixture(scope="module")
+def untroubled_workbooks() -> dict:
+    """As :func:`untroubled`, of workbooks."""
+    return {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", WHILE_UNPACKED)
+def test_killed_over_a_zipped_workbook_the_next_run_completes(
+    workbook_desk, empty_twin, nursery, untroubled_workbooks, tmp_path, place
+):
+    desk, deaths = workbook_desk, 0
+    left_behind = unpacked_files()
+    for name, content in zipped_workbooks():
+        put(desk, name, content)
+        nursery.start(desk, place)
+        deaths += nursery.was_killed()
+        ingest.ingest_inbox(desk.settings, desk.dsn["loader"])
+    assert deaths >= 1, "the place was never reached"
+    if not untroubled_workbooks:
+        with empty_twin(desk, home=tmp_path / "untroubled") as twin:
+            for name, content in zipped_workbooks():
+                put(twin, name, content)
+                ingest.ingest_inbox(twin.settings, twin.dsn["loader"])
+            untroubled_workbooks.update(outcome(twin))
+        statuses = [json.loads(row)["status"] for row in untroubled_workbooks["delivery"]]
+        assert sorted(statuses) == ["accepted", "accepted", "held", "refused"]
+    assert outcome(desk) == untroubled_workbooks
+    assert replay.verify_landing(desk.settings) == []
+    assert unpacked_files() == left_behind, "what was unpacked is gone with its process"
+
+
+def unpacked_files() -> set[str]:
+    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("neet-unpacked")}
 
 
 def held_toy(desk: Desk) -> str:

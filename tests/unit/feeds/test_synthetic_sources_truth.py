@@ -209,6 +209,34 @@ def test_the_calendar_of_deliveries_ends_with_core_plus_and_begins_with_it(made)
     ]
 
 
+def test_numbers_taken_for_each_other_are_those_of_both_twins(tmp_path, monkeypatch):
+    """A key means one person: what one twin got of the other, the other got of the one."""
+    rates = load_corruption()
+    rates["population"]["twins"] = 0.3
+    rates["sources"]["school"]["rates"] |= {"upn_of_twin": 1.0, "upn_missing": 0.0}
+    monkeypatch.setattr("synthetic_county.facts.load_corruption", lambda: rates)
+    out = county(tmp_path, people=300, first_month="2022-01", last_month="2022-01")
+    keys = {
+        row["source_key"]: row for row in read(out / "truth" / "source_keys.csv")
+        if row["source_feed"] == "school_census" and "upn_of_twin" in row["corruption"]
+    }  # fmt: skip
+    facts = [row for row in read(out / "truth" / "facts.csv") if row["kind"] == "TWIN"]
+    twin = {row["young_persons_id"]: row["other"] for row in facts}
+    twin |= {other: one for one, other in twin.items()}
+    people = {}
+    for row in read(out / "schedule.csv"):
+        if row["feed"] == "core_plus_people":
+            rows = read(out / "exports" / row["deliver_on"] / row["file"])
+            people |= {one["YoungPersonsID"]: one["UniquePupilNumber"] for one in rows}
+    swapped = 0
+    for key, row in keys.items():
+        number = people.get(twin[row["young_persons_id"]])
+        if number:
+            assert key.split("|")[1] == number
+            swapped += 1
+    assert swapped > 20
+
+
 def digest(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()

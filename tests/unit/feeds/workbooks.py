@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterable
 
@@ -23,10 +24,6 @@ def as_xlsx(
     sheet.append(list(header))
     for row in rows:
         sheet.append(list(row))
-    for row in sheet.iter_rows():
-        for cell in row:
-            if cell.data_type == "f" and not isinstance(cell.value, str):
-                cell.data_type = "s"
     if change:
         change(book)
     return saved(book)
@@ -35,14 +32,18 @@ def as_xlsx(
 def saved(book: openpyxl.Workbook) -> bytes:
     file = io.BytesIO()
     book.save(file)
-    return file.getvalue()
+    parts = members(file.getvalue())
+    # the same content is the same bytes, whenever it is made
+    moment = rb"\d{4}-\d\d-\d\dT[\d:]+Z"
+    parts["docProps/core.xml"] = re.sub(moment, b"2021-12-31T00:00:00Z", parts["docProps/core.xml"])
+    return as_zip(parts)
 
 
-def as_zip(members: dict[str, bytes], **given) -> bytes:
+def as_zip(contents: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, **given) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return file.getvalue()
 
 

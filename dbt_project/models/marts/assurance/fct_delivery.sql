@@ -38,6 +38,12 @@ select
     {{ file_ending('delivery.file_name') }} as file_format,
     delivery.status = 'accepted' and delivery.mode <> 'decision' and delivery.rows_in = 0 as is_nil,
     delivery.landing_path,
+    -- where neet.feeds.reject_report writes it
+    case
+        when delivery.mode <> 'decision' and (delivery.status in ('held', 'refused') or delivery.rows_rejected > 0)
+            then 'reports/' || delivery.feed || '/' || delivery.provider || '/' || delivery.period || '_'
+                || delivery.delivery_id || '.html'
+    end as report_path,
     settled.kind as settled_as,
     settled.decided_by as settled_by,
     settled.decided_at as settled_at,

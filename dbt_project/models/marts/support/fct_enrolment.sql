@@ -31,6 +31,14 @@ spell as (
         max(case when is_destination_known then 1 else 0 end) = 1 as is_destination_known
     from in_order
     group by la_code, provider_kind, source_key, ends_before_it
+),
+
+-- Words that hardly anybody else has may be somebody's own story: they stay in raw.
+counted as (
+    select
+        spell.*,
+        count(*) over (partition by la_code, leaving_reason) as said_so_often
+    from spell
 )
 
 select
@@ -49,8 +57,10 @@ select
         and (spell.started_on is null or spell.started_on <= as_at.as_at) as is_open,
     spell.study_mode,
     spell.qualification_level,
-    spell.leaving_reason,
+    case when spell.said_so_often >= {{ support_policy('shared_words_least_rows', 'as_at.as_at') }}
+        then spell.leaving_reason end as leaving_reason,
+    spell.leaving_reason is not null as has_leaving_reason,
     case when spell.ended_on is not null then spell.is_destination_known end as is_destination_known
-from spell
+from counted as spell
 inner join {{ ref('int_as_at') }} as as_at
     on as_at.la_code = spell.la_code

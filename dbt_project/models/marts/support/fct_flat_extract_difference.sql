@@ -1,6 +1,7 @@
 {#  The flat CCIS extract against the Core+ rows of the same period end, person by person. Both come from the same system:
-    what differs was keyed, or read, differently. One row a person and field that differs. #}
-with flat as (
+    what differs was keyed, or read, differently. One row a person and field that differs. Of a person whose newest row could
+    not be read nothing is said: the values at hand are of an older extract. #}
+with every_flat as (
     select
         known.la_code,
         {{ to_text('known.young_persons_id') }} as young_persons_id,
@@ -9,8 +10,17 @@ with flat as (
         {{ to_text('known.activity_code') }} as activity_code,
         coalesce({{ code_form('known.currency_lapsed') }}, 'N') as currency_lapsed,
         case when {{ code_form('known.send_flag') }} = 'Y' then 'EHCP'
-            when {{ code_form('known.sen_support_flag') }} = 'Y' then 'SEN_SUPPORT' else 'NONE' end as sen_group
+            when {{ code_form('known.sen_support_flag') }} = 'Y' then 'SEN_SUPPORT' else 'NONE' end as sen_group,
+        known.is_stale
     from {{ as_known(ref('hist_ccis_flat_extract')) }} as known
+),
+
+flat as (
+    select * from every_flat where not is_stale
+),
+
+unread as (
+    select distinct la_code, young_persons_id from every_flat where is_stale
 ),
 
 period as (
@@ -29,6 +39,9 @@ core_plus as (
     from {{ ref('int_person_month') }} as month
     inner join period
         on period.la_code = month.la_code and period.period_end = month.month_end
+    left join unread
+        on unread.la_code = month.la_code and unread.young_persons_id = month.young_persons_id
+    where unread.young_persons_id is null
 ),
 
 beside as (

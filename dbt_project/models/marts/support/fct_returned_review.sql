@@ -35,7 +35,8 @@ judged as (
         end as is_in_core_plus,
         row_number() over (
             partition by review.la_code, review.young_persons_id
-            order by review.reviewed_on desc, {{ bytewise('review.row_key') }} desc
+            -- a row that nobody has looked at yet has no date, and says less than any that somebody has
+            order by case when review.reviewed_on is null then 1 else 0 end, review.reviewed_on desc, {{ bytewise('review.row_key') }} desc
         ) as newest_first
     from review
     inner join {{ ref('int_as_at') }} as as_at

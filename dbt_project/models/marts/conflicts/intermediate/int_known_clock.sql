@@ -22,13 +22,14 @@ dated as (
         delivery.*,
         max(
             case
-                when heard.feed is not null or delivery.feed like record_system.value || '%'
+                when delivery.as_at is not null
+                    and (heard.feed is not null or delivery.feed like record_system.value || '%')
                     then least(delivery.as_at, delivery.accepted_on)
             end
         ) over (
             partition by delivery.la_code order by delivery.seq rows between unbounded preceding and current row
         ) as day,
-        min(least(delivery.as_at, delivery.accepted_on)) over (partition by delivery.la_code) as first_as_at
+        min(case when delivery.as_at is not null then least(delivery.as_at, delivery.accepted_on) end) over (partition by delivery.la_code) as first_as_at
     from delivery
     left join heard
         on heard.feed = delivery.feed
