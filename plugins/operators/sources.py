@@ -44,7 +44,7 @@ class AwaitSourcesOperator(WarehouseOperator):
             if asked:
                 until = landing.as_utc(dt.datetime.fromisoformat(asked))
             else:
-                until = calendar.load().moment("collection_cut_off", day)
+                until = lateness.cut_off(self.settings.la_code, day)
             if (day != today and not asked) or until <= dt.datetime.now(dt.UTC):
                 return configured
             with connect(self.dsn) as connection:

@@ -156,23 +156,23 @@ def test_from_four_kinds_of_sources_into_the_warehouse_once(morning):
 
 
 def test_a_wait_holds_no_slot_and_ends_when_the_file_comes(morning):
-    """contact_attempts is due every working day. One wait ends with the file, one at its cut-off without it."""
+    """synergy_send is due every Monday. One wait ends with the file, one at its cut-off without it."""
     folder = _folder(morning.sftp.folder / "daily")
-    source = {"url": "sftp:///daily", "connection": "sender", "expected_from": "2022-01-17"}
-    morning.sources({"contact_attempts": source})
+    source = {"url": "sftp:///daily", "connection": "sender", "expected_from": "2022-02-02"}
+    morning.sources({"synergy_send": source})
     until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=150)
     run = morning.begin("2022-02-08", {"wait_until": until.isoformat()})
     wait_until(lambda: morning.states(run).get("wait") == ["deferred"], 90)
     pool = morning.api._request("GET", "/api/v2/pools/default_pool")
     assert (pool["running_slots"], pool["occupied_slots"], pool["deferred_slots"]) == (0, 0, 1)
-    header = sample("contact_attempts")[1]
-    (folder / "886_contact_attempts_20220207.csv").write_bytes(header)
+    header = sample("synergy_send")[1]
+    (folder / "886_synergy_send_20220207.csv").write_bytes(header)
     assert morning.ended(run) == "success", morning.states(run)
     assert dt.datetime.now(dt.UTC) < until + dt.timedelta(seconds=30), (
         "it did not wait for the cut-off"
     )
     assert morning.rows(
-        "select status from control.delivery where file_name = '886_contact_attempts_20220207.csv'"
+        "select status from control.delivery where file_name = '886_synergy_send_20220207.csv'"
     ) == [("accepted",)]
     until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=12)
     run = morning.begin("2022-02-14", {"wait_until": until.isoformat()})

@@ -64,15 +64,29 @@ def late(
 
 
 def awaited(settings: Settings, connection: psycopg.Connection, on: dt.date) -> list[str]:
-    """Feeds with a source that is worth waiting for on a day: something that was due has not come."""
+    """Feeds with a source that is worth waiting for on a day: something is due and still in its days of grace. What is
+    late already is not waited for, or a sender who has stopped would hold up everybody's files every morning."""
     configured = sources.sources_of(settings)
     if not configured:
         return []
     return [
         state.feed
         for state in standing(settings, connection, on)
-        if state.feed in configured and state.state in (DUE, LATE)
+        if state.feed in configured and state.state == DUE
     ]
+
+
+def cut_off(la_code: str, day: dt.date) -> dt.datetime:
+    """Until when a collection waits; sooner on the day of a census run, which must find what has come loaded.
+
+    Raises:
+        neet.calendar.CalendarBroken, neet.calendar.CalendarEnd: the calendar does not say.
+    """
+    facts = calendar.load()
+    is_census_day = any(point.due_on == day for point in facts.all_census_points(la_code))
+    return facts.moment(
+        "collection_cut_off_census_day" if is_census_day else "collection_cut_off", day
+    )
 
 
 def live_from(settings: Settings) -> dt.date | None:

@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from neet import calendar
-from neet.feeds import schedule
+from neet.database import connect
+from neet.feeds import lateness, schedule
 from neet.feeds.contract import load_contracts
 from neet.settings import PROJECT_ROOT
 
@@ -181,3 +182,26 @@ def test_two_rows_in_force_at_once_are_refused_and_successive_ones_are_not(folde
     assert len(folder(first, "886,x,weekday,2,,,0,0,0,,false,2022-01-01,,s,true")) == 2
     with pytest.raises(calendar.CalendarBroken, match="two rows in force"):
         folder(first, "886,x,weekday,2,,,0,0,0,,false,2021-12-31,,s,true")
+
+
+def test_a_collection_waits_until_before_the_census_run_and_for_nothing_late(
+    tmp_path, monkeypatch, warehouse
+):
+    assert calendar.is_working_day(day("2022-01-12"))
+    ordinary, census = (
+        lateness.cut_off(KENT, day("2022-01-12")),
+        lateness.cut_off(KENT, day("2022-01-13")),
+    )
+    assert f"{ordinary:%H:%M}" == "09:30"
+    assert census < calendar.load().moment("monthly_return_starts_at", day("2022-01-13"))
+    listed = tmp_path / "sources.yml"
+    listed.write_text("sources: {liberi_care: [{url: 'file:///out', expected_from: 2021-12-20}]}")
+    monkeypatch.setenv("NEET_SOURCES", str(listed))
+
+    def awaited(on: str) -> list[str]:
+        with connect(warehouse.dsn["auditor"]) as connection:
+            return lateness.awaited(warehouse.settings, connection, day(on))
+
+    assert awaited("2022-01-07") == [], "not due yet"
+    assert awaited("2022-01-10") == awaited("2022-01-13") == ["liberi_care"]
+    assert awaited("2022-01-14") == [], "late: nobody waits for it"
