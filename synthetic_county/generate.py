@@ -174,37 +174,39 @@ def _make(config: Config, say: Progress, processes: int | None) -> list[Part]:
         return [make_block(config, block, blocks, say) for block in range(blocks)]
     # Spawned, not forked: whoever calls may have threads.
     context = multiprocessing.get_context("spawn")
-    lived = context.Value("q", 0)
-    with ProcessPoolExecutor(processes, context, _share_count, (lived,)) as pool:
+    done = {stage: context.Value("q", 0) for stage in _STAGES}
+    with ProcessPoolExecutor(processes, context, _share_counts, (done,)) as pool:
         running = [pool.submit(_make_elsewhere, config, block, blocks) for block in range(blocks)]
         waiting = set(running)
         while waiting:
             finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
             for one in finished:
                 one.result()
-            say("living and recording", min(lived.value, config.people), config.people)
+            # Blocks are at different stages: the last that any has begun is shown.
+            stage = next((name for name in reversed(_STAGES) if done[name].value), _STAGES[0])
+            say(stage, min(done[stage].value, config.people), config.people)
         return [one.result() for one in running]
 
 
-_lived: Any = None
+_STAGES = ("living and recording", "writing other sources")
+"""What takes long, in order."""
+_done: dict[str, Any] = {}
 
 
-def _share_count(lived: Any) -> None:
-    global _lived  # noqa: PLW0603
-    _lived = lived
+def _share_counts(done: dict[str, Any]) -> None:
+    _done.update(done)
     # A block makes a million objects that stay to its end: looking through them for garbage is a tenth of the time.
     gc.set_threshold(50_000, 50, 1000)
 
 
 def _make_elsewhere(config: Config, block: int, blocks: int) -> Part:
-    told = 0
+    told = dict.fromkeys(_STAGES, 0)
 
     def count(stage: str, done: int, _: int) -> None:
-        nonlocal told
-        if stage == "living and recording":
-            with _lived.get_lock():
-                _lived.value += done - told
-            told = done
+        if stage in told:
+            with _done[stage].get_lock():
+                _done[stage].value += done - told[stage]
+            told[stage] = done
 
     return make_block(config, block, blocks, count)
 
