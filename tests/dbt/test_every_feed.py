@@ -201,7 +201,7 @@ MARTS = {
     ),
     "school_joiners_leavers": (
         "marts_support.fct_enrolment", f"young_persons_id = '{ADA}' and provider_kind = 'SCHOOL'",
-        {"ended_on": "2021-11-05", "leaving_reason": "Left the course"},
+        {"ended_on": "2021-11-05", "source_feeds": "school_joiners_leavers,school_post16_enrolment"},
     ),
     "school_september_guarantee": (
         "marts_support.fct_transition_plan", f"young_persons_id = '{RENE}'",
@@ -210,7 +210,7 @@ MARTS = {
     "training_provider_learners": (
         "marts_support.fct_enrolment", f"young_persons_id = '{RENE}' and provider_code = '10099902' "
         "and source_feeds like '%training%'",
-        {"started_on": "2022-01-10", "ended_on": "2022-02-18", "leaving_reason": "Dropped out"},
+        {"started_on": "2022-01-10", "ended_on": "2022-02-18", "planned_end_on": "2022-07-15"},
     ),
     "apprenticeship_starts": (
         "marts_support.fct_enrolment", f"young_persons_id = '{RENE}' and provider_kind = 'APPRENTICESHIP'",
