@@ -68,13 +68,14 @@ COLUMN_EXTRAS = {
 DELIVERY_KEYS = {
     "fileName", "example", "format", "modes", "scope", "provider", "laCode", "maxBytes",
     "maxRowCharacters", "delimiter", "maxExpandedBytes", "maxExpansionRatio", "maxMembers", "rowElement",
-    "sheet",
+    "sheet", "maxRejects",
 }  # fmt: skip
 TOLERANCE_KEYS = {"rejectShare", "rejectRows", "shrinkShare", "shrinkRows", "closureShare"}
 # Defaults of a contract, chosen by what honest files do: the XML in a workbook of our feeds has some eight
 # times the size of the workbook, a CSV file that repeats itself some forty times that of its archive, and the
-# worst that Deflate can do is a thousand. A workbook of Excel has a dozen parts.
-EXPANDED_TIMES, EXPANSION_RATIO, MEMBERS = 4, 200, 1_000
+# worst that Deflate can do is a thousand. A workbook of Excel has a dozen parts. Rejects are held in memory
+# until the delivery is decided, and nobody mends 200,000 of them one by one.
+EXPANDED_TIMES, EXPANSION_RATIO, MEMBERS, REJECTS = 4, 200, 1_000, 200_000
 LAYOUT_KEYS = {"name", "validFrom", "add", "remove", "rename"}
 
 
@@ -173,6 +174,7 @@ class Contract:
         max_bytes: of the file as it is delivered.
         max_expanded_bytes, max_expansion_ratio, max_members: of what is packed in it, an Excel workbook
             being packed too.
+        max_rejects: rejected rows beyond which the file is no file of this feed.
         row_element: name of the XML element that is a row; default: every child of the root.
         sheet: name of the sheet of a workbook that holds the rows; default: the one with the header.
         sha256: of the file's text; with it the landing finds the contract a delivery was read by.
@@ -199,6 +201,7 @@ class Contract:
     max_expanded_bytes: int
     max_expansion_ratio: int
     max_members: int
+    max_rejects: int
     row_element: str | None
     sheet: str | None
     encodings: tuple[str, ...]
@@ -476,6 +479,7 @@ def _build(standard: OpenDataContractStandard, text: str, path: str) -> Contract
         max_expanded_bytes=_positive(delivery, "maxExpandedBytes", EXPANDED_TIMES * max_bytes),
         max_expansion_ratio=_positive(delivery, "maxExpansionRatio", EXPANSION_RATIO),
         max_members=_positive(delivery, "maxMembers", MEMBERS),
+        max_rejects=_positive(delivery, "maxRejects", REJECTS),
         row_element=delivery.get("rowElement", str, None),
         sheet=delivery.get("sheet", str, None),
         encodings=encodings,

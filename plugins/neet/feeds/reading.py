@@ -118,9 +118,12 @@ class Reading(abc.ABC):
         unreadable_keys: rejects without a key; while there is one, nothing may be closed.
         warnings: what a person should know though it stopped nothing.
         may_need_quotes: values may hold line ends.
+        line_word: what a line of the file is called by whoever has it open.
         readable: ``row_key -> row_hash`` of rows that this contract has read before: one that comes again
             is not parsed again. What a file gives does not depend on it.
     """
+
+    line_word = "Line"
 
     def __init__(self, contract: Contract):
         self.contract = contract
@@ -180,6 +183,14 @@ class Reading(abc.ABC):
         reason: str,
         row_text: str,
     ) -> None:
+        if len(self.rejects) >= self.contract.max_rejects:
+            raise FileRefused(
+                "mostly_unreadable",
+                f"{self.contract.max_rejects} rows were rejected by {self.line_word.lower()} {line_number} of "
+                f"it, the last because of {rule}, and {self.contract.path} allows no more (maxRejects): something "
+                f"is wrong with all of it. {self.contract.owner_service} must look at the first rows and export "
+                "it again.",
+            )
         if row_key is None:
             self.unreadable_keys += 1
         if len(row_text) > MAX_REJECT_TEXT:
@@ -303,10 +314,8 @@ class TableReading(Reading):
     Attributes:
         header: as the file writes it.
         odd: cells may hold what is no text, so each is looked at.
-        line_word: what a line of the file is called by whoever has it open.
     """
 
-    line_word = "Line"
     # between cells, where a row is shown to a person
     shown_delimiter = "\t"
 

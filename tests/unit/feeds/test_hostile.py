@@ -271,3 +271,10 @@ def test_nothing_unpacked_is_left_behind(tmp_path, monkeypatch):
             pass
         assert list((tmp_path / "temporary").iterdir()) == []
     assert len(os.listdir("/proc/self/fd")) == before, "and no file left open"
+
+
+def test_rejects_without_end(refused, tmp_path):
+    rows = as_csv(TOY_HEADER, [ROW] * 61).encode()
+    assert len(Read(tmp_path / "file", rows, contract=limits(maxRejects=60)).rejects) == 60
+    assert refused(rows, limits(maxRejects=59)) == "mostly_unreadable"
+    assert refused(CSV + b"T1,,,,\n" * 300_000) == "mostly_unreadable"
