@@ -4,12 +4,17 @@ time it took, opens again when Core+ goes back, and is never told twice."""
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
+import json
 from dataclasses import dataclass, field
 
 import pytest
+from click.testing import CliRunner
 from county_rows import activity, person, ypid
 
+from neet import worklist
+from neet.cli import main
 from neet.feeds import landing
 from neet.feeds.landing import DeliveryResult
 from neet.transform import build_live
@@ -224,6 +229,63 @@ def test_the_loop_closes_by_itself_and_keeps_its_time(desk):
     again = (1, "SEN", "synergy_send", "NONE", "EHCP", "2022-03-01", "open", None, None)
     assert desk.conflicts() == [closed[0], again, *closed[1:]]
     assert len(desk.worklist(work, "state = 'closed'")) == 4
+
+
+def test_what_a_service_lead_gets(desk, monkeypatch, tmp_path):
+    """The list of one service on the command line, as a file that a spreadsheet may open, and as a page."""
+    monkeypatch.setenv("NEET_HOME", str(desk.built.settings.home))
+    for role, dsn in desk.built.dsn.items():
+        monkeypatch.setenv(f"NEET_DSN_{role.upper()}", dsn)
+    page, file = tmp_path / "send.html", tmp_path / "send.csv"
+    asked = ["--json", "worklist", "--service", "SEND", "--page", str(page), "--csv", str(file)]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert [
+        (row["young_persons_id"], row["reason_code"], row["due_on"]) for row in told["rows"]
+    ] == [
+        (row[0], row[1], row[2])
+        for row in desk.worklist(
+            "young_persons_id, reason_code, due_on::text",
+            "state = 'open' and owner_service_code = 'SEND'",
+        )
+    ]
+    with file.open(newline="", encoding="utf-8-sig") as handle:
+        written = list(csv.DictReader(handle))
+    assert [row["YoungPersonsID"] for row in written] == [
+        row["young_persons_id"] for row in told["rows"]
+    ]
+    assert all(row["Service"] == "SEND" and row["How to mend"] for row in written)
+    assert oct(file.stat().st_mode & 0o777) == oct(page.stat().st_mode & 0o777) == "0o640"
+    html = page.read_text(encoding="utf-8")
+    for row in told["rows"]:
+        assert row["young_persons_id"] in html
+    assert "<script" not in html
+    assert desk.worklist("1, 1", "owner_service_code = 'TEP' and state = 'open'")
+    assert "TEP" not in html, "another service's people"
+
+    unknown = CliRunner().invoke(main, ["worklist", "--service", "NOBODY"])
+    assert unknown.exit_code == 1
+    assert "no service 'NOBODY'" in unknown.output and "SEND" in unknown.output
+
+
+def test_a_name_is_only_a_name(desk, tmp_path):
+    """What is typed into a source system acts neither in a page nor in a spreadsheet."""
+    hostile = '<img src=x onerror="alert(1)">'
+    row = dict.fromkeys(worklist.COLUMNS) | {
+        "given_name": hostile, "family_name": "=HYPERLINK(1)", "owner_service_code": "TEP", "severity": "low",
+        "is_overdue": False, "reason_code": "X", "what": "x", "opened_on": dt.date(2022, 1, 1), "due_on": dt.date(2022, 1, 2),
+    }  # fmt: skip
+    found = worklist.Worklist("886", "TEP", "Tracking", dt.date(2022, 1, 1), [row], [])
+    worklist.write_page(found, tmp_path / "page.html")
+    worklist.write_csv(found, tmp_path / "list.csv")
+    assert hostile not in (tmp_path / "page.html").read_text()
+    assert "'=HYPERLINK(1)" in (tmp_path / "list.csv").read_text(encoding="utf-8-sig")
+
+
+def test_nothing_built_says_what_to_do(warehouse):
+    with pytest.raises(worklist.NoWorklist, match="nothing has been built"):
+        worklist.read(warehouse.settings)
 
 
 def test_nothing_of_it_reaches_the_record(desk):

@@ -15,7 +15,8 @@ row_said as (
             to_date('known.plan_started_on'), ends_before(to_date('known.plan_ended_on')), none, none, none),
         ('school_census', "estab || '|' || upn", 'SEN', 'known.sen_provision', none, none, none, none, none),
         ('liberi_care', 'liberi_id', 'CARE', 'known.care_status',
-            to_date('known.care_started_on'), ends_before(to_date('known.care_ended_on')), none, none, none),
+            none, none,
+            'coalesce(' ~ to_date('known.care_ended_on') ~ ', ' ~ to_date('known.care_started_on') ~ ')', none, none),
         ('youth_justice_orders', 'yj_id', 'YOUTH_JUSTICE', "'ORDER'",
             to_date('known.started_on'), ends_before(to_date('known.ended_on')), none, none, none),
         ('early_help_parents', 'ehm_id', 'PARENTHOOD',
@@ -25,7 +26,9 @@ row_said as (
             to_date('known.started_on'), ends_before(to_date('known.expected_end_on')), none, 'known.school_number', none),
         ('college_enrolment', "ukprn || '|' || learner_reference", 'ACTIVITY', "coalesce(known.study_mode, '')",
             to_date('known.started_on'), ends_before(to_date('known.planned_end_on')), none, none, 'known.ukprn'),
-        ('training_provider_learners', "ukprn || '|' || learner_reference", 'ACTIVITY', "'LEARNER'",
+        ('training_provider_learners', "ukprn || '|' || learner_reference", 'ACTIVITY',
+            "case when known.programme in (select source_value from " ~ ref('conflict_value')
+                ~ " where source_feed = 'training_provider_learners') then known.programme else '' end",
             to_date('known.started_on'), ends_before(to_date('known.left_on')), none, none, 'known.ukprn'),
         ('apprenticeship_starts', 'apprenticeship_id', 'ACTIVITY', "'APPRENTICE'",
             to_date('known.started_on'), ends_before(to_date('known.ended_on')), none, none, 'known.ukprn'),
@@ -107,7 +110,7 @@ row_said as (
     select
         link.la_code, link.person_id, 'GUARANTEE', 'school_september_guarantee', link.source_key,
         {{ to_long('known.known_from_seq') }}, {{ known_until('known.known_to_seq') }},
-        null, null, substr(known.status_on, 1, 4) || ' ' || code.published_category, null,
+        null, null, substr(known.status_on, 1, 4) || ' ' || meaning.means, null,
         {{ to_date('known.status_on') }}, {{ to_date('known.status_on') }}, null, known.school_number, null
     from {{ told_rows('school_september_guarantee', "school_number || '|' || upn") }} as known
     inner join link
@@ -117,6 +120,11 @@ row_said as (
     inner join {{ ref('september_guarantee_codes') }} as code
         on code.guarantee_status_code = {{ to_text('known.offer_status') }}
         and {{ valid_on('code', 'known.told_day') }}
+    inner join {{ ref('conflict_value') }} as meaning
+        on meaning.conflict_kind = 'GUARANTEE'
+        and meaning.source_feed = 'school_september_guarantee'
+        and meaning.source_value = code.published_category
+        and {{ valid_on('meaning', 'known.told_day') }}
     where not known.is_deleted and {{ to_date('known.status_on') }} is not null
 
     union all
