@@ -300,10 +300,18 @@ MARTS = {
         "marts_support.fct_return_read_back", f"young_persons_id = '{ZOE}' and period_end = '2022-01-31'",
         {"times_read": "2", "read_cohort_status": "P"},
     ),
+    "kent_choices_accounts": (
+        "marts_support.fct_transition_plan", f"young_persons_id = '{ZOE}'",
+        {"has_account": "true", "is_account_activated": "true"},
+    ),
+    "kent_choices_applications": (
+        "marts_support.fct_transition_plan", f"young_persons_id = '{ZOE}'",
+        {"application_count": "1", "offer_count": "1", "ranked_offer_count": "1"},
+    ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("feed", MARTS)
+@pytest.mark.parametrize("feed", CONTRACTS)
 def test_values_of_every_feed_reach_a_mart(county, feed):
     warehouse, _ = county
     mart, where, expected = MARTS[feed]
@@ -345,6 +353,6 @@ def test_no_contract_stands_unused(county):
     used = set().union(*marts.values())
     assert {f"model.neet.hist_{feed}" for feed in CONTRACTS} - used == set()
     assert {
-        feed for feed in MARTS
+        feed for feed in CONTRACTS
         if f"model.neet.hist_{feed}" not in marts[MARTS[feed][0].split(".")[1]]
     } == set()  # fmt: skip
