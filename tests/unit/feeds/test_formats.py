@@ -446,3 +446,13 @@ def test_names_of_packed_files(name, fits):
 def test_members_helper_is_honest():
     assert members(as_zip({"a": b"1", "b": b"2"})) == {"a": b"1", "b": b"2"}
     assert io.BytesIO(as_gzip(b"x")).read(2) == b"\x1f\x8b"
+
+
+def test_a_damaged_pair_in_utf_16_rejects_its_row_alone(read, refused):
+    rows = [ROW, ["T2", "XY", "", "", ""], ["T3", "\U0001f600", "", "", ""]]
+    text = as_csv(TOY_HEADER, rows).encode("utf-16")
+    half = text.replace("XY".encode("utf-16-le"), b"\x3d\xd8" + "Y".encode("utf-16-le"))
+    found = read(half, "file.csv")
+    assert set(found.values) == {"T1", "T3"} and found.values["T3"][1] == "\U0001f600"
+    assert found.rules == [(3, "unreadable_bytes")] and found.rejects[0].row_key == "T2"
+    assert refused(text[:-1], "file.csv") == "unknown_encoding"
