@@ -300,6 +300,10 @@ def held(output: Output, delivery_id: str | None) -> None:
             lines.append(
                 f"  careful   {len(hold.newer)} newer accepted since, the last {hold.newer[-1]}: most likely discard it"
             )
+        if hold.rows_rejected:
+            lines.append(
+                f"  rejects   {hold.rows_rejected:,} of {hold.rows_in:,} rows: ./neet rejects {hold.delivery_id}"
+            )
         lines += [
             f"  look      ./neet release {hold.delivery_id} --dry-run",
             f'  settle    ./neet release {hold.delivery_id} --by NAME --reason "..."   (or discard)',

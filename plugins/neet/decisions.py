@@ -185,17 +185,13 @@ def replay(
         neet.feeds.landing.LandingDamaged: the folder does not hold a decision.
         neet.feeds.loading.ReplayDiffers: it does not come out as it did.
     """
+    content, decided_at = document_of(landed)
     try:
-        content = json.loads((landed.folder / DOCUMENT).read_text(encoding="utf-8"))
-        decided_at = dt.datetime.fromisoformat(content.pop("decided_at"))
         attached = {name: (landed.folder / name).read_bytes() for name in content["files"]}
-        kind = content["kind"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise landing.LandingDamaged(
             [f"{landed.landing_path} holds no decision ({error!r})"]
         ) from error
-    if kind not in KINDS or _sha256(_canonical(content)) != landed.sha256:
-        raise landing.LandingDamaged([f"{landed.landing_path}/{DOCUMENT} was changed"])
     context = _context(
         settings,
         connection,
@@ -215,6 +211,25 @@ def replay(
             )
         if afterwards:
             afterwards()
+
+
+def document_of(landed: Landed) -> tuple[dict[str, Any], dt.datetime]:
+    """What a decision's folder says was decided, and when.
+
+    Raises:
+        neet.feeds.landing.LandingDamaged: it holds no decision, or another than its receipt says.
+    """
+    try:
+        content = json.loads((landed.folder / DOCUMENT).read_text(encoding="utf-8"))
+        decided_at = dt.datetime.fromisoformat(content.pop("decided_at"))
+        kind, _ = content["kind"], list(content["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise landing.LandingDamaged(
+            [f"{landed.landing_path} holds no decision ({error!r})"]
+        ) from error
+    if kind not in KINDS or _sha256(_canonical(content)) != landed.sha256:
+        raise landing.LandingDamaged([f"{landed.landing_path}/{DOCUMENT} was changed"])
+    return content, decided_at
 
 
 def recover(settings: Settings, dsn: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,7 +198,14 @@ class _Auditor:
                     f"{landed.landing_path} has no sidecar, but is {row['status']}"
                 )
             elif not found.differences:  # else the file is not the one that was loaded
-                self._read_again(landed, recorded, row, found, into)
+                try:
+                    self._read_again(landed, recorded, row, found, into)
+                except LandingDamaged as error:
+                    found.differences += error.problems
+                except psycopg.errors.UndefinedTable as error:
+                    found.differences.append(
+                        f"The warehouse lacks a table: {error.diag.message_primary}"
+                    )
         if into is not None:
             text = "".join(f"{line}\n" for line in found.differences) or "identical\n"
             (into / "differences.txt").write_text(text, encoding="utf-8")
@@ -335,7 +341,7 @@ class _Auditor:
 
     def _decision(self, landed: Landed, row: dict[str, Any], found: _Found) -> None:
         """Compare a decision's document with its row, and its attachments with the rows they were loaded to."""
-        content = json.loads((landed.folder / decisions.DOCUMENT).read_text(encoding="utf-8"))
+        content, decided_at = decisions.document_of(landed)
         kept = (
             self.reader.cursor(row_factory=dict_row)
             .execute("select * from control.decision where decision_id = %s", [landed.delivery_id])
@@ -352,7 +358,7 @@ class _Auditor:
         document |= {
             "decision_id": landed.delivery_id,
             "delivery_seq": row["delivery_seq"],
-            "decided_at": dt.datetime.fromisoformat(content["decided_at"]),
+            "decided_at": decided_at,
         }
         found.differences += _unlike(document, kept, "control.decision", decisions.DOCUMENT)
         for name, lines, table, rows in decisions.attached(self.reader, landed, content):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -232,3 +233,52 @@ def test_the_command(toy_desk, monkeypatch):
     assert run("replay").exit_code == 2
     assert run("replay", delivery_id, "--all").exit_code == 2
     assert run("replay", "nix").exit_code == 2
+
+
+def test_a_forger_who_also_mends_the_receipt_is_found(year):
+    """The warehouse knows the hash of the file it loaded, and of the decision it recorded."""
+    delivery_id, waiver = of(year, "delivery_seq = 1"), of(year, "feed = 'decision.waiver'")
+    for name, old, new in ((delivery_id, b"thing", b"thinG"), (waiver, b"because", b"forgery")):
+        place = folder(year, name)
+        receipt = json.loads((place / "received.json").read_text())
+        file = place / receipt["stored_name"]
+        file.chmod(0o640)
+        file.write_bytes(file.read_bytes().replace(old, new, 1))
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        receipt["files"][file.name] = digest
+        if name == delivery_id:
+            receipt["sha256"] = digest
+        (place / "received.json").write_text(json.dumps(receipt))
+    assert any(
+        "file_sha256 is" in line for line in audit.audit(year.settings, delivery_id).differences
+    )
+    assert any(
+        "decision.json was changed" in line
+        for line in audit.audit(year.settings, waiver).differences
+    )
+    assert {one.delivery_id for one in audit.audit_all(year.settings).differing} == {
+        delivery_id,
+        waiver,
+    }
+
+
+def test_one_that_cannot_be_read_again_does_not_stop_the_others(toy_desk):
+    toy_desk.toy(rows(60), day="20210930")
+    first = of(toy_desk, "delivery_seq = 1")
+    path = toy_desk.settings.expectations / "feeds" / "toy.yml"
+    path.write_text(path.read_text().replace("What it costs", "What it cost"))
+    toy_desk.toy(rows(60, "other"), day="20211031")
+    kept = toy_desk.settings.landing / ".contracts" / "toy"
+    ((sha256,),) = [
+        [json.loads((folder(toy_desk, first) / "accepted.json").read_text())["contract_sha256"]]
+    ]
+    (kept / f"{sha256}.yml").chmod(0o640)
+    (kept / f"{sha256}.yml").write_text("forged")
+    found = audit.audit_all(toy_desk.settings)
+    assert (found.deliveries, [one.delivery_id for one in found.differing]) == (2, [first])
+    assert f"{sha256}.yml is not what its name says" in found.differing[0].differences[0]
+    change(toy_desk, "drop table raw.toy")
+    assert any(
+        "lacks a table" in line
+        for line in audit.audit(toy_desk.settings, of(toy_desk, "delivery_seq = 2")).differences
+    )

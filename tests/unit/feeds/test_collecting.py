@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from feed_desk import Desk, as_csv
 
@@ -17,6 +18,7 @@ from neet.database import connect
 from neet.feeds import collecting, collections_page, landing, replay
 from neet.feeds.collecting import Board, CannotChase, Line
 from neet.settings import PROJECT_ROOT, Settings
+from synthetic_county.places import Places
 
 SETTINGS = Settings(PROJECT_ROOT, PROJECT_ROOT / "var", "886")
 MOVES = "school_joiners_leavers"
@@ -125,6 +127,17 @@ def test_every_provider_can_deliver_what_its_kind_owes():
             )
             assert match and match["provider"] == one.provider, one
             assert one.name.startswith("Imaginary")
+
+
+def test_whoever_sends_in_the_synthetic_county_is_in_the_list():
+    parameters = yaml.safe_load((PROJECT_ROOT / "synthetic_county" / "parameters.yml").read_text())
+    places = Places("886", parameters)
+    listed = {(one.kind, one.provider, one.name) for one in collecting.providers("886")}
+    sending = {("school", one.number[3:], one.name) for one in places.schools}
+    sending |= {("training_provider", one.ukprn, one.name) for one in places.providers}
+    sending |= {("college", one.ukprn, one.name.rpartition(", ")[0]) for one in places.campuses}
+    assert len(sending) > 140
+    assert sending <= listed
 
 
 # -- states
