@@ -55,7 +55,7 @@ def read_truth(county: Path) -> dict[RecordKey, Truth]:
     with (county / "truth" / "source_keys.csv").open(newline="", encoding="utf-8") as lines:
         return {
             (row["source_feed"], row["source_key"]): Truth(
-                row["young_persons_id"], row["corruption"]
+                row["young_persons_id"], row["corruption"], row["district"]
             )
             for row in csv.DictReader(lines)
         }
