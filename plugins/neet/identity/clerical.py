@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neet import decisions, outgoing
+from neet import outgoing
 from neet.database import connect
-from neet.identity.deciding import LINK, SPLIT, UNSURE, body_of, subject_of
+from neet.identity import deciding
+from neet.identity.deciding import LINK, SPLIT, UNSURE
 from neet.identity.records import CORE, RecordKey
 from neet.settings import Settings
 
@@ -105,10 +106,11 @@ def questions(dsn: str, la_code: str) -> list[Question]:
             f"""select candidate.source_feed, candidate.source_key, candidate_feed, candidate_key, score::float, reason,
                        candidate.evidence, {columns}
                 from identity.candidate
-                join intermediate.int_source_person as ours using (la_code, source_feed, source_key)
+                join intermediate.int_source_person as ours on ours.la_code = candidate.la_code
+                  and ours.source_feed = candidate.source_feed and ours.source_key = candidate.source_key
                 join intermediate.int_source_person as theirs on theirs.la_code = candidate.la_code
                   and theirs.source_feed = candidate_feed and theirs.source_key = candidate_key
-                where la_code = %s
+                where candidate.la_code = %s
                 order by max(score) over (partition by candidate.source_feed, candidate.source_key) desc nulls last,
                   candidate.source_feed collate "C", candidate.source_key collate "C", candidate_rank""",
             [la_code],
@@ -220,10 +222,8 @@ def answer(settings: Settings, dsn: dict[str, str], file: Path, by: str) -> Answ
         seen.add(pair)
         question = queue[pair]
         note = row["Note"] or "no note"
-        decisions.record(
-            settings, dsn["gate"], ANSWERS[said], settings.la_code, subject_of(*pair), body_of(*pair), by,
-            f"Clerical review: {said}. {note}. Asked because: {question.reason}; {question.evidence}"[:4000],
-        )  # fmt: skip
+        why = f"Clerical review: {said}. {note}. Asked because: {question.reason}; {question.evidence}"
+        deciding.record(settings, dsn["gate"], ANSWERS[said], *pair, by, why[:4000])
         recorded[said] += 1
     return Answered(dict(sorted(recorded.items())), rejected, blank)
 

@@ -125,10 +125,7 @@ def _decide(output, kind, one, person, record, by, reason) -> None:
     if problem:
         output.fail(problem)
     try:
-        decision = decisions.record(
-            settings, settings.dsn("gate"), kind, settings.la_code, deciding.subject_of(one, other),
-            deciding.body_of(one, other), by, reason,
-        )  # fmt: skip
+        decision = deciding.record(settings, settings.dsn("gate"), kind, one, other, by, reason)
     except decisions.DecisionError as error:
         output.fail(str(error))
     output.result(

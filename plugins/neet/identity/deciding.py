@@ -14,8 +14,10 @@ from typing import Any
 
 import psycopg
 
+from neet import decisions
 from neet.database import connect
 from neet.identity.records import CORE, RecordKey, key_of
+from neet.settings import Settings
 
 LINK, SPLIT, UNSURE, UNDO = "identity_link", "identity_split", "identity_unsure", "identity_undo"
 KINDS = (LINK, SPLIT, UNSURE, UNDO)
@@ -102,6 +104,35 @@ def body_of(one: RecordKey, other: RecordKey) -> dict[str, Any]:
     """Body of a decision."""
     first, second = sorted((one, other))
     return {"one_feed": first[0], "one_key": first[1], "other_feed": second[0], "other_key": second[1]}  # fmt: skip
+
+
+def record(
+    settings: Settings,
+    dsn_gate: str,
+    kind: str,
+    one: RecordKey,
+    other: RecordKey,
+    by: str,
+    reason: str,
+) -> decisions.Decision:
+    """Record a decision on two records; the very one that was the latest on them is found, not repeated.
+
+    It names the decision it comes after: same, different, same again are three, though the third says what the first did.
+
+    Raises:
+        neet.decisions.DecisionError: it cannot be recorded.
+    """
+    subject = subject_of(one, other)
+    with connect(dsn_gate) as connection:
+        latest = connection.execute(
+            """select decision_id, delivery_seq, kind, decided_by, reason from control.decision
+               where la_code = %s and kind = any(%s) and subject = %s order by delivery_seq desc limit 1""",
+            [settings.la_code, list(KINDS), subject],
+        ).fetchone()
+    if latest and kind != UNDO and latest[2:] == (kind, by, reason):
+        return decisions.Decision(latest[0], latest[1], "")
+    body = body_of(one, other) | {"detail": {"after": latest[0] if latest else None}}
+    return decisions.record(settings, dsn_gate, kind, settings.la_code, subject, body, by, reason)
 
 
 def read(connection: psycopg.Connection, la_code: str, known_seq: int) -> Rulings:

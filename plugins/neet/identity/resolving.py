@@ -528,7 +528,7 @@ def _one_key(hopeful, found, settled, policy):
 
 def _duplicates(settled, near, rulings, policy, words, model) -> list[Duplicate]:
     """Core+ records that look like one person: by a shared number that names support, or by weight. Twins share all but
-    the given name, so that must go together."""
+    the given name, so that must go together, and where Ann and Anne are twins, they have numbers of their own."""
     compare = _Comparer(policy.short_names)
     found: dict[tuple[str, str], tuple[str, float | None, str]] = {}
     by_hash: dict[str, list[str]] = defaultdict(list)
@@ -545,7 +545,12 @@ def _duplicates(settled, near, rulings, policy, words, model) -> list[Duplicate]
                     found[one, other] = ("deterministic", None, "the same in everything")
             for partner, pair in near.get(hashed, ()):
                 for other in by_hash.get(partner, ())[:CROWD]:
-                    if one < other and pair.score >= policy.duplicate and words.same_given(pair):
+                    if (
+                        one < other
+                        and pair.score >= policy.duplicate
+                        and words.same_given(pair)
+                        and not _numbers_differ(settled.core[one], settled.core[other])
+                    ):
                         found[one, other] = ("splink", pair.score, words.of(pair))
     for (column, _), people in shared.items():
         for one in people[:CROWD]:

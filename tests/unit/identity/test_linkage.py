@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from population import EMPTY, Someone, county, in_order, people
 
-from neet.identity import deciding, model
+from neet.identity import deciding, measuring, model
 from neet.identity.deciding import LINK, SPLIT, UNDO, Ruling
 from neet.identity.records import CORE, person_key
+from neet.identity.trial import Truth
 
 ACCOUNTS, CENSUS, COLLEGE = "kent_choices_accounts", "school_census", "college_enrolment"
 
@@ -281,6 +282,9 @@ def test_twins_whose_names_begin_alike_are_no_duplicate(linkage):
         in_order([FREYA.core(upn=None, uln=None), twin.core(upn=None, uln=None)])
     )
     assert duplicates == []
+    ann = replace(FREYA, given="ann"), replace(IMOGEN, given="anne")
+    _, _, duplicates = linkage(in_order([one.core() for one in ann]))
+    assert duplicates == []
     double = replace(OLIVER, number=6, given="olive")
     _, _, duplicates = linkage(in_order([OLIVER.core(), double.core(upn=None, uln=None)]))
     assert [(one.young_persons_id, one.method) for one in duplicates] == [
@@ -320,6 +324,24 @@ def test_steps_in_any_order_and_a_fresh_start_agree(policy, trained, seed, cuts,
         stepwise = kept(records, rulings, keep=True)
         fresh = Linkage(kept.policy, trained)(records, rulings)
         assert stepwise == fresh
+
+
+@pytest.mark.slow
+def test_quality_on_people_the_model_has_not_seen(linkage):
+    """No number, and a fault in every third account: harder than any source of the synthetic county."""
+    records, truth = county(1500, 4711)
+    links, candidates, duplicates = linkage(records)
+    quality = measuring.measure(
+        links.values(),
+        candidates,
+        duplicates,
+        {key: Truth(person, "", "") for key, person in truth.items()},
+    )
+    assert quality.everything.precision >= 0.999, quality.lines()
+    assert quality.everything.recall >= 0.90, quality.lines()
+    accounts = quality.by["source"][ACCOUNTS]
+    assert accounts.right > 1200 and accounts.wrong <= 1
+    assert quality.queue_share < 0.15 and quality.duplicates.wrong == 0
 
 
 def test_only_what_is_new_is_weighed(linkage):
