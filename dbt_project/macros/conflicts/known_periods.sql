@@ -153,3 +153,35 @@
             on clock.la_code = hist.la_code and clock.seq = hist.known_from_seq
     )
 {% endmacro %}
+
+{#  Versions of people in which `same` did not change, as one: a row that changed for another reason tells nothing new.
+    since_on is the day of the extract that first said so. #}
+{% macro people_while(relation, same) %}
+    select
+        la_code,
+        person_id,
+        {{ same | join(', ') }},
+        min(from_seq) as from_seq,
+        max(to_seq) as to_seq,
+        min(version_as_at) as since_on
+    from (
+        select
+            marked.*,
+            sum(is_new) over (partition by la_code, person_id order by from_seq) as island
+        from (
+            select
+                {{ relation }}.*,
+                case
+                    when lag(to_seq) over (partition by la_code, person_id order by from_seq) = from_seq
+                        {%- for column in same %}
+                        and lag({{ column }}) over (partition by la_code, person_id order by from_seq)
+                            is not distinct from {{ column }}
+                        {%- endfor %}
+                        then 0
+                    else 1
+                end as is_new
+            from {{ relation }}
+        ) as marked
+    ) as in_island
+    group by la_code, person_id, island, {{ same | join(', ') }}
+{% endmacro %}

@@ -9,7 +9,6 @@ with person as (
         {{ to_long('known.known_from_seq') }} as from_seq,
         {{ known_until('known.known_to_seq') }} as to_seq,
         known.version_as_at,
-        {{ to_date('known.last_updated_on') }} as last_updated_on,
         case
             when known.send_flag = 'Y' then 'EHCP'
             when known.sen_support_flag = 'Y' then 'SEN_SUPPORT'
@@ -25,25 +24,17 @@ with person as (
     where not known.is_deleted
 ),
 
--- Since when Core+ has had this postcode: a row that changed for another reason tells nothing new about the address.
-addressed as (
-    select
-        person.*,
-        min(case when is_new_postcode = 1 then version_as_at end)
-            over (partition by la_code, person_id, postcode_number) as postcode_since
-    from (
-        select
-            numbered.*,
-            sum(is_new_postcode) over (partition by la_code, person_id order by from_seq) as postcode_number
-        from (
-            select
-                person.*,
-                case when postcode = lag(postcode) over (partition by la_code, person_id order by from_seq) then 0 else 1 end
-                    as is_new_postcode
-            from person
-        ) as numbered
-    ) as person
+in_cohort as (
+    select * from person where not is_leaver and not is_internal_marker
 ),
+
+present as ({{ people_while('in_cohort', ['is_leaver']) }}),
+
+sen as ({{ people_while('in_cohort', ['sen_group']) }}),
+
+address as ({{ people_while('in_cohort', ['postcode']) }}),
+
+residence as ({{ people_while('person', ['is_leaver', 'is_internal_marker']) }}),
 
 activity as (
     select
@@ -121,7 +112,6 @@ begun as (
 
 version as (
     {% for kind, (feed, says) in {
-        'SEN': ('core_plus_people', 'sen_group'),
         'ACTIVITY': ('core_plus_activities', "'NOT_KNOWN'"),
         'CARE': ('core_plus_characteristics', "'NONE'"),
         'YOUTH_JUSTICE': ('core_plus_characteristics', "'NONE'"),
@@ -131,34 +121,38 @@ version as (
         'AT_RISK': ('core_plus_at_risk', "'NONE'"),
     }.items() %}
     select
-        person.la_code, person.person_id, '{{ kind }}' as conflict_kind, 1 as is_base,
-        greatest(person.from_seq, begun.first_seq) as from_seq, person.to_seq,
+        present.la_code, present.person_id, '{{ kind }}' as conflict_kind, 1 as is_base,
+        greatest(present.from_seq, begun.first_seq) as from_seq, present.to_seq,
         cast(null as date) as starts_on, cast(null as date) as ends_before,
         {{ says }} as means, cast(null as text) as means_afterwards,
         cast(null as date) as order_on, cast(null as date) as then_on, cast(null as date) as last_on, '' as order_key,
         cast(null as text) as activity_code, cast(null as text) as school_number, cast(null as text) as ukprn
-    from person
+    from present
     inner join begun
-        on begun.la_code = person.la_code and begun.feed = '{{ feed }}'
-    where not person.is_leaver and not person.is_internal_marker
+        on begun.la_code = present.la_code and begun.feed = '{{ feed }}'
 
     union all
     {% endfor %}
 
     select
-        la_code, person_id, 'RESIDENCE' as conflict_kind, 1 as is_base, from_seq, to_seq,
-        null, null,
-        case when is_leaver or is_internal_marker then 'GONE' else 'RESIDENT' end, null,
-        version_as_at, null, null, '', null, null, null
-    from person
+        la_code, person_id, 'SEN', 1, from_seq, to_seq, null, null, sen_group, null,
+        since_on, null, null, '', null, null, null
+    from sen
 
     union all
 
     select
         la_code, person_id, 'ADDRESS', 1, from_seq, to_seq, null, null, postcode, null,
-        postcode_since, null, null, '', null, null, null
-    from addressed
-    where not is_leaver and not is_internal_marker
+        since_on, null, null, '', null, null, null
+    from address
+
+    union all
+
+    select
+        la_code, person_id, 'RESIDENCE', 1, from_seq, to_seq, null, null,
+        case when is_leaver or is_internal_marker then 'GONE' else 'RESIDENT' end, null,
+        since_on, null, null, '', null, null, null
+    from residence
 
     union all
 
@@ -246,6 +240,22 @@ version as (
         {{ to_date('known.flagged_on') }}, null, null, known.academic_year, null, null, null
     from {{ as_known(ref('hist_core_plus_at_risk'), versions='all') }} as known
     where not known.is_deleted
+),
+
+-- What no other system speaks about needs no comparing.
+spoken_of as (
+    select distinct la_code, person_id, conflict_kind
+    from {{ ref('int_source_claim') }}
+),
+
+compared as (
+    select version.*
+    from version
+    left join spoken_of
+        on spoken_of.la_code = version.la_code
+        and spoken_of.person_id = version.person_id
+        and spoken_of.conflict_kind = version.conflict_kind
+    where version.conflict_kind in ('SEN', 'CONTACT', 'AT_RISK') or spoken_of.person_id is not null
 )
 
 select
@@ -266,4 +276,4 @@ select
     ends_before as ended_before,
     -- Not to know is no knowledge: whoever says anything at all is newer.
     case when says <> 'NOT_KNOWN' then greatest(order_on, then_on, last_on) end as told_on
-from ({{ cut_by_date('version') }}) as piece
+from ({{ cut_by_date('compared') }}) as piece
