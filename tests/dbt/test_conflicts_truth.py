@@ -27,6 +27,14 @@ def table(file) -> list[dict]:
         return list(csv.DictReader(handle))
 
 
+def still_open(rows) -> set[tuple[str, str, bool]]:
+    """Kind, person and whether any of their conflicts is open."""
+    found: dict[tuple[str, str], bool] = {}
+    for kind, young_person, is_open in rows:
+        found[kind, young_person] = found.get((kind, young_person), False) or is_open
+    return {(*key, is_open) for key, is_open in found.items()}
+
+
 @pytest.fixture(scope="module")
 def county(new_warehouse, tmp_path_factory):
     """Three months of Core+ and of the systems that own a fact about a person."""
@@ -51,19 +59,19 @@ def test_every_register_conflict_of_everybody_linked(county):
             "select source_feed, source_key, young_persons_id from intermediate.int_person_link where status = 'linked'"
         )
     )
-    expected = {
+    # The truth begins anew when one of the two changes its mind; what lasts is one conflict here. So: who, and is it open?
+    expected = still_open(
         (row["kind"], row["young_persons_id"], row["known_to"] == "")
         for row in truth
         if REGISTERS.get(row["kind"]) == row["source_feed"]
         and (row["source_feed"], row["source_key"], row["young_persons_id"]) in linked
-    }
-    found = {
-        tuple(row)
-        for row in warehouse.rows(
+    )
+    found = still_open(
+        warehouse.rows(
             """select conflict_kind, young_persons_id, state = 'open' from marts_conflicts.fct_source_conflict
                where conflict_kind in ('CARE', 'SEN', 'YOUTH_JUSTICE', 'PARENTHOOD')"""
         )
-    }
+    )
     assert len(expected) >= 5
     assert {kind for kind, _, _ in expected} >= {"CARE", "SEN"}
     assert expected <= found
