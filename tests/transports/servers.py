@@ -8,6 +8,7 @@ import functools
 import getpass
 import http.server
 import json
+import logging
 import os
 import shutil
 import socket
@@ -202,6 +203,7 @@ def s3_server() -> Iterator[Bucket]:
     import boto3
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
