@@ -25,12 +25,14 @@ def deliver_everything(county) -> None:
         county.deliver(feed, as_at, list(rows), **given)
 
     deliver("core_plus_people", person(32, dob="2006-01-15", unique_pupil_number="Z886000000032"))
+    mailed = {"young_persons_id": ypid(10), "surname": "Family10", "forename": "Given10", "date_of_birth": "2005-01-15",
+              "postcode": "ZZ99 9ZZ"}  # fmt: skip
     deliver(
         "referral_mailbox",
         {"referral_id": "R1", "received_on": "2021-12-02", "referred_on": "2021-12-01", "referral_source": "fair_access",
-         "young_persons_id": ypid(10)},
+         **mailed},
         {"referral_id": "R2", "received_on": "2021-12-02", "referred_on": "2021-12-01", "referral_source": "FAIR_ACCESS",
-         "young_persons_id": ypid(10)},
+         **mailed},
         {"referral_id": "R3", "received_on": "2021-12-20", "referral_source": "PIGEON", "surname": "Nobody",
          "forename": "Knows", "date_of_birth": "2005-05-05"},
     )  # fmt: skip

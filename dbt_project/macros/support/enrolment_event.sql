@@ -18,8 +18,9 @@ select
     {{ to_text('known.' ~ reason) if reason and movement == 'E' else 'cast(null as text)' }} as leaving_reason,
     {% if destination and movement == 'E' -%}
     {{ code_form('known.' ~ destination) }} is not null and nowhere.code is null
-    {%- else %}false{% endif %} as is_destination_known
-from {{ as_known(ref('hist_' ~ feed)) }} as known
+    {%- else %}false{% endif %} as is_destination_known,
+    known.is_listed
+from {{ ever_listed(feed) }} as known
 {{ join_link(feed, 'known', source_key) }}
 {% if destination and movement == 'E' %}
 left join {{ ref('support_codes') }} as nowhere

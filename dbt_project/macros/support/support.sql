@@ -47,3 +47,19 @@
     (cast(extract(year from {{ starts_on }}) as text) || '-'
         || substr(cast(extract(year from {{ starts_on }}) + 1 as text), 3, 2))
 {%- endmacro %}
+
+{#  The newest version of each row of a feed, also of rows that have gone from its list since (`is_listed` tells): a list of
+    a year takes the place of the year before, and what stood there was so. #}
+{% macro ever_listed(feed) -%}
+    (
+        select version.*, version.known_to is null as is_listed
+        from (
+            select
+                known.*,
+                row_number() over (partition by la_code, row_key order by known_from_seq desc) as newest_first
+            from {{ as_known(ref('hist_' ~ feed), versions='all') }} as known
+            where not is_deleted
+        ) as version
+        where version.newest_first = 1
+    )
+{%- endmacro %}

@@ -1,4 +1,5 @@
-{#  Personal education plans of children in care, reached by the Liberi record of the same number. Restricted. #}
+{#  Personal education plans of children in care, reached by the Liberi record of the same number, those of earlier years among
+    them. Restricted. #}
 select
     known.la_code,
     {{ key_of(['known.la_code', "'pep_plans'", 'known.pep_id']) }} as plan_key,
@@ -16,8 +17,9 @@ select
         partition by known.la_code, known.liberi_id
         order by {{ to_date('known.meeting_on') }} desc nulls last, {{ bytewise('known.pep_id') }} desc
     ) = 1 as is_latest_of_person,
+    known.is_listed,
     known.is_stale
-from {{ as_known(ref('hist_pep_plans')) }} as known
+from {{ ever_listed('pep_plans') }} as known
 inner join {{ ref('int_as_at') }} as as_at
     on as_at.la_code = known.la_code
 {{ join_link('liberi_care', 'known', 'known.liberi_id') }}

@@ -1,5 +1,6 @@
 {#  Spells at a provider. A learner's events at one provider form one line; everything up to and including an end is one
-    spell, whichever list said so, and what starts after it is the next. #}
+    spell, whichever list said so, and what starts after it is the next. Who has gone from the provider's list without an end
+    was there, and is not any more: the stay is neither open nor dated. #}
 with in_order as (
     select
         event.*,
@@ -28,7 +29,8 @@ spell as (
         min(study_mode) as study_mode,
         max(qualification_level) as qualification_level,
         max(leaving_reason) as leaving_reason,
-        max(case when is_destination_known then 1 else 0 end) = 1 as is_destination_known
+        max(case when is_destination_known then 1 else 0 end) = 1 as is_destination_known,
+        max(case when movement = 'S' and is_listed then 1 else 0 end) = 1 as is_listed
     from in_order
     group by la_code, provider_kind, source_key, ends_before_it
 ),
@@ -54,7 +56,9 @@ select
     spell.planned_end_on,
     spell.ended_on,
     (spell.ended_on is null or spell.ended_on >= as_at.as_at)
-        and (spell.started_on is null or spell.started_on <= as_at.as_at) as is_open,
+        and (spell.started_on is null or spell.started_on <= as_at.as_at)
+        and spell.is_listed as is_open,
+    spell.is_listed,
     spell.study_mode,
     spell.qualification_level,
     case when spell.said_so_often >= {{ support_policy('shared_words_least_rows', 'as_at.as_at') }}

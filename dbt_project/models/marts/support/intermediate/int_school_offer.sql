@@ -8,9 +8,13 @@ with reported as (
         {{ to_text('known.offer_kind') }} as offer_kind,
         {{ to_text('known.intended_destination') }} as intended_destination_code,
         {{ to_date('known.status_on') }} as status_on,
-        known.row_key
-    from {{ as_known(ref('hist_school_september_guarantee')) }} as known
+        known.row_key,
+        known.known_from_seq,
+        known.known_to is null as is_listed
+    -- The list of a year takes the place of the last one, whose offers were made all the same.
+    from {{ as_known(ref('hist_school_september_guarantee'), versions='all') }} as known
     {{ join_link('school_september_guarantee', 'known', "known.school_number || '|' || known.upn") }}
+    where not known.is_deleted
 ),
 
 dated as (
@@ -28,7 +32,7 @@ in_order as (
         {{ academic_year_code('belongs_to') }} as academic_year,
         row_number() over (
             partition by la_code, person_id, {{ academic_year_code('belongs_to') }}
-            order by status_on desc, {{ bytewise('row_key') }} desc
+            order by status_on desc, known_from_seq desc, {{ bytewise('row_key') }} desc
         ) as newest_first
     from dated
 )
@@ -47,4 +51,8 @@ from in_order
 left join {{ ref('september_guarantee_codes') }} as code
     on code.guarantee_status_code = in_order.offer_status
     and {{ valid_on('code', 'in_order.status_on') }}
+inner join {{ ref('int_as_at') }} as as_at
+    on as_at.la_code = in_order.la_code
 where in_order.newest_first = 1
+    -- Of the year that goes on, a row that has gone was taken back.
+    and (in_order.is_listed or in_order.academic_year < {{ academic_year_code('as_at.as_at') }})
