@@ -9,6 +9,7 @@
     'mark_unable_to_attend', 'mark_regulated_performance', 'mark_part_time_timetable', 'mark_job_interview',
     'mark_la_provision', 'mark_access_arrangements', 'mark_transport', 'mark_travel_disruption', 'mark_premises',
     'mark_site_closed', 'mark_custody', 'mark_public_health', 'mark_unavoidable'] %}
+{% set groups = ['AUTHORISED', 'UNAUTHORISED', 'PRESENT'] %}
 with version as (
     select
         known.*,
@@ -33,24 +34,35 @@ pupil_term as (
     where version.newest_first = 1
 ),
 
+-- What each mark counts as at the end of each term, side by side: a pupil's row meets one row of it, not one a mark.
+weight as (
+    select
+        term.term_ends_by,
+        {%- for group in groups %}{% set last_group = loop.last %}
+        {%- for column in mark_columns %}
+        max(case when mark.mark_column = '{{ column }}' and mark.counts_as = '{{ group }}' then 1 else 0 end)
+            as {{ group | lower }}_{{ column }}{{ ',' if not (last_group and loop.last) }}
+        {%- endfor %}
+        {%- endfor %}
+    from (select distinct term_ends_by from pupil_term) as term
+    left join {{ ref('attendance_marks') }} as mark
+        on {{ valid_on('mark', 'term.term_ends_by') }}
+    group by term.term_ends_by
+),
+
 counted as (
     select
         pupil_term.la_code,
         pupil_term.row_key,
         pupil_term.period,
-        {%- for group in ['AUTHORISED', 'UNAUTHORISED', 'PRESENT'] %}
-        cast(sum(case when mark.counts_as = '{{ group }}' then
-            case mark.mark_column
-                {%- for column in mark_columns %}
-                when '{{ column }}' then pupil_term.{{ column }}
-                {%- endfor %}
-            end else 0 end) as integer) as {{ group | lower }}_sessions{{ ',' if not loop.last }}
+        {%- for group in groups %}
+        {% for column in mark_columns -%}
+        weight.{{ group | lower }}_{{ column }} * pupil_term.{{ column }}{{ ' + ' if not loop.last }}
+        {%- endfor %} as {{ group | lower }}_sessions{{ ',' if not loop.last }}
         {%- endfor %}
     from pupil_term
-    inner join {{ ref('attendance_marks') }} as mark
-        on {{ valid_on('mark', 'pupil_term.term_ends_by') }}
-        and mark.counts_as <> 'NOT_POSSIBLE'
-    group by pupil_term.la_code, pupil_term.row_key, pupil_term.period
+    inner join weight
+        on weight.term_ends_by = pupil_term.term_ends_by
 )
 
 select
