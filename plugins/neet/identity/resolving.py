@@ -169,13 +169,12 @@ def settle(records: list[Record], rulings: Rulings, policy: Policy) -> Settled:
             left.append(record)
 
     def rivals(record: Record, person: str) -> bool:
-        """Does a namesake born on the same day bear the given name that this person does not?"""
-        if compare.given(record, core[person]):
-            return False
+        """Does the given name fit a namesake born on the same day better than this person? Twins' numbers are exchanged."""
+        fit = compare.fit(record, core[person])
         others = {
             one for family in _families(record) for one in namesakes.get((record.dob, family), ())
         }
-        return any(compare.given(record, core[one]) for one in others if one != person)
+        return fit < 2 and any(compare.fit(record, core[one]) > fit for one in others - {person})
 
     def by_number(record: Record) -> _Found | None:
         barred = rulings.barred.get(record.key, frozenset())
@@ -343,6 +342,16 @@ class _Comparer:
             for r in (one, other)
         )
         return a in others or b in names or JaroWinkler.similarity(a, b) >= NEAR
+
+    def fit(self, one: Record, other: Record) -> int:
+        """2 when the first given names are equal, 1 when they go together, else 0."""
+        if (
+            one.given_form
+            and other.given_form
+            and one.given_form.split()[0] == other.given_form.split()[0]
+        ):
+            return 2
+        return int(self.given(one, other))
 
     def family(self, one: Record, other: Record) -> bool:
         if not one.family_form or not other.family_form:

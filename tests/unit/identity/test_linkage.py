@@ -69,6 +69,13 @@ def test_the_number_of_the_twin_does_not_make_a_twin(linkage):
     assert link.young_persons_id in (FREYA.young_persons_id, None)
 
 
+def test_the_number_of_a_twin_with_nearly_the_same_name(linkage):
+    one, other = replace(FREYA, given="rachael"), replace(IMOGEN, given="rachel")
+    record = one.record(CENSUS, upn=other.upn, postcode=None)
+    links, _, _ = linkage(in_order([one.core(), other.core(), record]))
+    assert links[f"{CENSUS} {record.source_key}"].young_persons_id != other.young_persons_id
+
+
 def test_a_name_in_use_under_the_right_number_is_enough(linkage):
     record = FREYA.record(CENSUS, upn=FREYA.upn, given_form="philippa", postcode=None)
     (link,), _ = found(linkage, record)
