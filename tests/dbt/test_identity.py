@@ -203,7 +203,7 @@ def test_a_workbook_goes_out_and_comes_back(built, tmp_path):
     clerical.write_workbook(file, queue)
     clerical.write_page(tmp_path / "queue.html", queue)
     page = (tmp_path / "queue.html").read_text()
-    assert "Fredia" in page and "KC9" in page
+    assert "Frea" in page and "KC9" in page
     book = openpyxl.load_workbook(file)
     sheet = book["Queue"]
     assert sheet.data_validations.dataValidation[0].formula1 == '"SAME,DIFFERENT,UNSURE"'
