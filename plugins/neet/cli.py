@@ -670,15 +670,21 @@ def verify(output: Output, directory: Path) -> None:
 )
 @click.option("--from", "first", default="2021-12", show_default=True, help="First census point.")
 @click.option("--to", "last", default="2022-03", show_default=True, help="Last census point.")
+@click.option(
+    "--sources/--core-plus-only", default=True, show_default=True,
+    help="Schools, colleges, Synergy and the other systems deliver too, some 1,300 files.",
+)  # fmt: skip
 @pass_output
-def demo(output: Output, people: int, seed: int, like: str, first: str, last: str) -> None:
+def demo(
+    output: Output, people: int, seed: int, like: str, first: str, last: str, sources: bool
+) -> None:
     """A synthetic county of Kent's size through Airflow: four months of files, gates, sign-offs and sealed returns."""
     from neet.services import demo as the_demo
     from neet.services.airflow_api import AirflowError
     from neet.services.census_run import CensusError
 
     try:
-        ended = the_demo.run(_stack(output), output, people, seed, like, first, last)
+        ended = the_demo.run(_stack(output), output, people, seed, like, first, last, sources)
     except (the_demo.DemoError, CensusError, AirflowError) as error:
         output.fail(str(error))
     output.result(ended)

@@ -34,7 +34,18 @@ def newcomer():
 
 def test_the_demonstration_shows_the_same_figures_twice(newcomer):
     """The second time nothing is delivered, built or sealed again; another county is refused."""
-    arguments = ("demo", "--people", "300", "--seed", "5", "--from", POINT, "--to", POINT)
+    arguments = (
+        "demo",
+        "--people",
+        "300",
+        "--seed",
+        "5",
+        "--from",
+        POINT,
+        "--to",
+        POINT,
+        "--core-plus-only",
+    )
     first = newcomer.json(*arguments)
     assert [package["census_point"] for package in first["packages"]] == [POINT]
     assert {row["kpi_id"] for row in first["measures"]} >= {"AP-NEET", "AP-NK", "AP-PART"}
@@ -49,7 +60,18 @@ def test_the_demonstration_shows_the_same_figures_twice(newcomer):
 
 def test_a_demonstration_that_is_killed_goes_on(newcomer):
     """Killed while December is built and January's files are there already: December still does not see them."""
-    arguments = ("demo", "--people", "300", "--seed", "5", "--from", POINT, "--to", "2022-01")
+    arguments = (
+        "demo",
+        "--people",
+        "300",
+        "--seed",
+        "5",
+        "--from",
+        POINT,
+        "--to",
+        "2022-01",
+        "--core-plus-only",
+    )
     killed = newcomer.start(*arguments)
     try:
         for line in killed.stdout:

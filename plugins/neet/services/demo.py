@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SIGNER = "Demonstration MI officer"
 INGEST, BUILD = "ingest", "build_warehouse"
+INGEST_MINUTES = 20
 SCHEDULED = ("backfill", "scheduled", "asset_triggered")
 
 HONESTLY = (
@@ -76,20 +77,41 @@ select count(*), sum(rows_in), sum(rows_loaded), sum(rows_unchanged), sum(rows_r
 from control.delivery where mode <> 'decision' and status = 'accepted'
 """
 
+LINKED = """
+select detail->'identity' as linked from control.build
+where lineage = 'live' and status = 'published' order by build_id desc limit 1
+"""
+
+CONFLICTS = """
+select conflict_kind, owner_service_code, count(*) filter (where state = 'open') as open,
+       count(*) filter (where is_overdue) as overdue, count(*) filter (where state = 'closed') as closed,
+       percentile_disc(0.5) within group (order by days_taken) as median_days_taken
+from published_internal.fct_source_conflict where la_code = %(la)s
+group by conflict_kind, owner_service_code order by conflict_kind, owner_service_code
+"""
+
 
 class DemoError(RuntimeError):
     """The demonstration cannot start or did not end as it must."""
 
 
 def run(
-    stack: Stack, output: Output, people: int, seed: int, like: str, first: str, last: str
+    stack: Stack,
+    output: Output,
+    people: int,
+    seed: int,
+    like: str,
+    first: str,
+    last: str,
+    sources: bool,
 ) -> dict[str, Any]:
     """Run the demonstration, or, when it ran before, show its figures again.
 
     Args:
         people: size of the county; ``like``: the parameter set it follows; ``first`` and ``last``: census points, ``YYYY-MM``.
+        sources: schools, colleges, Synergy and all the other systems deliver too, not Core+ alone.
     Returns:
-        measures, findings and packages, as plain data.
+        measures, findings, packages, identities and conflicts, as plain data.
     Raises:
         DemoError: the warehouse holds other data, or a run did not end as it must.
     """
@@ -103,7 +125,7 @@ def run(
     stack.database_up()
     with ThreadPoolExecutor(1) as beside:
         starting = beside.submit(stack.up)  # Airflow starts while the county is made
-        county = _county(stack, people, seed, like, first, last, say)
+        county = _county(stack, people, seed, like, first, last, sources, say)
         starting.result()
     schedule = list(csv.DictReader((county / "schedule.csv").open(encoding="utf-8")))
     api = census_run.client(stack)
@@ -135,7 +157,14 @@ def _column(stack: Stack, query: str, **values: Any) -> list:
 
 
 def _county(
-    stack: Stack, people: int, seed: int, like: str, first: str, last: str, say: Callable
+    stack: Stack,
+    people: int,
+    seed: int,
+    like: str,
+    first: str,
+    last: str,
+    sources: bool,
+    say: Callable,
 ) -> Path:
     """Generate the county, unless this very one was generated before.
 
@@ -145,7 +174,9 @@ def _county(
     from synthetic_county import Config, generate
 
     settings = stack.settings
-    wanted = {"people": people, "seed": seed, "like": like, "first": first, "last": last}
+    wanted = {
+        "people": people, "seed": seed, "like": like, "first": first, "last": last, "sources": sources,
+    }  # fmt: skip
     stamp = settings.home / "demo" / "county.json"
     county = settings.home / "demo" / "county"
     if stamp.exists():
@@ -174,6 +205,8 @@ def _county(
         defects="demo",
         parameters=like,
         truth_months="none",
+        sources=sources,
+        formats="all" if sources else "csv",
         out=county,
     )
     with Progress(settings, "synthetic county", say) as progress:
@@ -279,7 +312,7 @@ def ingest_day(api: AirflowApi, day: str, say: Callable) -> None:
     """One backfilled run of ``ingest`` for a collection day."""
     before = {run["dag_run_id"]: run["queued_at"] for run in api.runs(INGEST)}
     api.backfill(INGEST, day, day)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + INGEST_MINUTES * 60
     while time.monotonic() < deadline:
         for run in api.runs(INGEST, run_type="backfill"):
             fresh = before.get(run["dag_run_id"]) != run["queued_at"]
@@ -289,7 +322,7 @@ def ingest_day(api: AirflowApi, day: str, say: Callable) -> None:
                 say(f"  ingest {day}: success")
                 return
         time.sleep(census_run.POLL_SECONDS)
-    raise DemoError(f"ingest of {day} did not end within three minutes.")
+    raise DemoError(f"ingest of {day} did not end within {INGEST_MINUTES} minutes.")
 
 
 def finish_live_build(stack: Stack, api: AirflowApi, say: Callable) -> None:
@@ -397,6 +430,8 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
         for package in packages:
             package["package_path"] = str(settings.home / package["package_path"])
         files, rows_in, loaded, unchanged, rejected = connection.execute(DELIVERED).fetchone()
+        (linked,) = connection.execute(LINKED).fetchone()
+        conflicts = _rows(connection, CONFLICTS, settings.la_code)
     rates = {"AP-NEET": "NEET %", "AP-NK": "Not Known %", "AP-PART": "Participating %"}
     by_point: dict[str, dict] = {}
     for row in measures:
@@ -422,6 +457,12 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
     )  # fmt: skip
     _show_findings(output, found)
     beside = _show_comparison(settings, output, packages[-1]["census_point"])
+    if conflicts:
+        output.table(
+            "Where other systems and Core+ disagree (Core+ stays the record; a corrected row closes its conflict)",
+            ["what", "owner", "open", "overdue", "closed", "median days taken"],
+            [tuple(row.values()) for row in conflicts],
+        )
     output.table(
         "Sealed packages",
         ["point", "signed by", "payload sha256", "folder"],
@@ -439,10 +480,26 @@ def _show(stack: Stack, output: Output, say: Callable) -> dict[str, Any]:
             f"The sign-offs were answered through Airflow's API on behalf of '{SIGNER}'.",
             f"Check reports (Data Docs): {docs[-1] if docs else settings.data_docs}",
             f"Verify a package:          ./neet package verify {packages[-1]['package_path']}",
+            *([_linked_words(linked)] if conflicts and linked else []),
             "Ask the marts:             ./neet sql 'select * from published_internal.fct_kpi_value'",
             f"Airflow:                   {stack.api_url}  as mi_officer / {users['mi_officer']}",
             "Stop everything:           make down",
         ):
             output.console.print(line, markup=False)
     say("Done")
-    return {"measures": measures, "comparison": beside, "found": found, "packages": packages}
+    return {
+        "measures": measures,
+        "comparison": beside,
+        "found": found,
+        "packages": packages,
+        "linked": linked,
+        "conflicts": conflicts,
+    }
+
+
+def _linked_words(linked: dict[str, Any]) -> str:
+    how = ", ".join(f"{method} {count:,}" for method, count in sorted(linked["methods"].items()))
+    return (
+        f"Who the records are about: {linked['records']:,} records, linked by {how}; {linked['queued']:,} wait for a "
+        "person (./neet identity queue)"
+    )
