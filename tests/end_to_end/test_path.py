@@ -67,7 +67,8 @@ def deliver_point(installation, out: Path, schedule: list[dict], point: str) -> 
     demo.put_files(installation.stack, out, mine)
     api = census_run.client(installation.stack)
     census_run.wait_for_dag(api, demo.INGEST)
-    demo.ingest_day(api, max(row["deliver_on"] for row in mine), lambda _: None)
+    day = max(row["deliver_on"] for row in mine)
+    demo.ingest_day(installation.stack, api, out, day, lambda _: None)
 
 
 TRUTH_OF = {
