@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,11 +202,12 @@ def answer(settings: Settings, dsn: dict[str, str], file: Path, by: str) -> Answ
     recorded: Counter[str] = Counter()
     rejected: list[tuple[int, str]] = []
     blank = 0
-    same = Counter(
-        (row["Record of"], row["Record key"])
-        for _, row in rows
-        if row["Decision"].upper() == "SAME"
-    )
+    # a row that was changed is no answer, so it contradicts none
+    same: dict[RecordKey, set[RecordKey]] = defaultdict(set)
+    for _, row in rows:
+        if row["Decision"].upper() == "SAME" and _is_as_written(row):
+            record = (row["Record of"], row["Record key"])
+            same[record].add((row["Candidate of"], row["Candidate key"]))
     seen: set[tuple[RecordKey, RecordKey]] = set()
     for number, row in rows:
         said = row["Decision"].upper()
@@ -215,7 +216,7 @@ def answer(settings: Settings, dsn: dict[str, str], file: Path, by: str) -> Answ
         if not said:
             blank += 1
             continue
-        reason = _why_not(row, said, pair, queue, same[record], seen, settings.la_code)
+        reason = _why_not(row, said, pair, queue, len(same[record]), seen, settings.la_code)
         if reason:
             rejected.append((number, reason))
             continue
@@ -228,14 +229,18 @@ def answer(settings: Settings, dsn: dict[str, str], file: Path, by: str) -> Answ
     return Answered(dict(sorted(recorded.items())), rejected, blank)
 
 
+def _is_as_written(row: dict[str, str]) -> bool:
+    facts = {name: row[name] for name in HEADER if name not in ("Decision", "Note", "Check")}
+    return row["Check"] == _check(facts)
+
+
 def _why_not(row, said, pair, queue, times_same, seen, la_code) -> str:
     (feed, key), (other_feed, other_key) = pair
     if said not in ANSWERS:
         return f"the decision {row['Decision']!r} is none of {', '.join(ANSWERS)}"
     if row["Authority"] != la_code:
         return f"it is of authority {row['Authority']!r}; this installation serves {la_code}"
-    facts = {name: row[name] for name in HEADER if name not in ("Decision", "Note", "Check")}
-    if row["Check"] != _check(facts):
+    if not _is_as_written(row):
         return (
             f"the row about {key!r} of {feed!r} is not as it was written: a cell was changed, or the row is not of this queue. "
             "Write the queue anew and answer there"

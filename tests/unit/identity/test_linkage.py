@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from linkage_in_memory import Linkage
 from population import EMPTY, Someone, county, in_order, people
 
 from neet.identity import deciding, measuring, model
@@ -309,8 +310,6 @@ def test_twins_whose_names_begin_alike_are_no_duplicate(linkage):
 @given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(0, 10_000), min_size=2, max_size=4), cap=st.sampled_from([3, 400]))  # fmt: skip
 def test_steps_in_any_order_and_a_fresh_start_agree(policy, trained, seed, cuts, cap):
     """Records arrive, change and go, and decisions fall, in random order; the kept weights change nothing."""
-    from conftest import Linkage
-
     dice = random.Random(seed)
     everything, _ = county(40, seed)
     kept = Linkage(replace(policy, block_cap=cap), trained)
