@@ -44,13 +44,13 @@ $(VENV)/.installed: requirements.lock
 demo: setup ## a synthetic county taken from December 2021 to March 2022: files, Airflow, gate, sealed returns
 	@./neet demo --people $(PEOPLE) --seed $(SEED)
 
-test: setup ## every test but those at Kent's size; Python packages are enough
+test: setup ## every test but the longest; Python packages are enough
 	@$(BIN)/python -m pytest -m "not system" -q -n 2 --dist loadfile
 
 test-fast: setup ## the quick ones, under a minute
 	@$(BIN)/python -m pytest -m "not slow and not services and not system" -q -n 2 --dist loadfile
 
-test-all: test ## those, then the ones at Kent's size (what CI runs; under half an hour)
+test-all: test ## those, then kills, thousands of damaged files, OpenSSH, and the ones at Kent's size (what CI runs; under an hour)
 	@$(BIN)/python -m pytest -m system -q
 
 bench: setup ## what it costs, as ratios, in some twenty minutes; BENCH="rules xml --keep" for some

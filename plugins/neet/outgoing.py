@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 # The wide forms are the same signs to a spreadsheet under an East Asian locale.
-DANGEROUS = re.compile(r"'*(?:[\t\r\n]|[\s\ufeff]*[=+\-@＝＋－＠])")
+DANGEROUS = re.compile(r"'*(?:[ \ufeff]*[\t\r\n]|[\s\ufeff]*[=+\-@＝＋－＠])")
 PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:[.][0-9]{1,15})?|[.][0-9]{1,15})", re.ASCII)
 ILLEGAL_IN_XLSX = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 MAX_CELL_CHARACTERS = 32_767

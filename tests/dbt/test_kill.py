@@ -17,7 +17,8 @@ from neet import database, transform
 from neet.settings import PROJECT_ROOT
 from neet.transform import build_live, publish
 
-pytestmark = pytest.mark.slow
+# Some ten whole builds, most of them killed: minutes.
+pytestmark = [pytest.mark.slow, pytest.mark.system]
 
 BUILDS_KILLED = 8
 PUBLICATIONS_KILLED = 12
