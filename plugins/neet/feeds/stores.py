@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import email.utils
+import io
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -175,10 +176,10 @@ class WebStore:
             yield _Body(answer)
 
     def delete(self, remote: Remote) -> None:
-        raise NotImplementedError("a web server's files are left where they are")
+        raise io.UnsupportedOperation("a web server's files are left where they are")
 
     def move(self, remote: Remote, folder: str, name: str) -> None:
-        raise NotImplementedError("a web server's files are left where they are")
+        raise io.UnsupportedOperation("a web server's files are left where they are")
 
     def _get(self, headers: dict[str, str]) -> requests.Response:
         """A GET that follows redirects on the same server only.

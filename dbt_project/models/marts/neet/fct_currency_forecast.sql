@@ -1,16 +1,7 @@
 {#  What lapses do to the not known rate if nothing is confirmed: today's cohort, by the state it will then be in. The
     cohort is held as it is, joiners, leavers and the move up of 1 September apart, so that what changes is currency and
     nothing else. #}
-with horizon as (
-    select
-        point.la_code,
-        point.period_end,
-        months.month_end as forecast_month_end
-    from {{ ref('int_reporting_point') }} as point
-    {{ cross_join_month_ends(
-        add_days('point.period_end', 1),
-        add_months('point.period_end', policy('currency_forecast_months', 'point.period_end'))) }}
-),
+with horizon as {{ forecast_months() }},
 
 person as (
     select

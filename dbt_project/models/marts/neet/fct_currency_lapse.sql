@@ -1,16 +1,7 @@
 {#  Who becomes not known in the coming months because nobody confirms what they do: everybody who counts at the month
     reported and whose activity lapses by one of the next month ends. It is the status of that day read off the segments
     that are known now, so an activity that ends, or one that is planned to follow, is taken into account. #}
-with horizon as (
-    select
-        point.la_code,
-        point.period_end,
-        months.month_end as forecast_month_end
-    from {{ ref('int_reporting_point') }} as point
-    {{ cross_join_month_ends(
-        add_days('point.period_end', 1),
-        add_months('point.period_end', policy('currency_forecast_months', 'point.period_end'))) }}
-),
+with horizon as {{ forecast_months() }},
 
 -- Whoever counts now, not known people apart: they cannot become it.
 present as (
