@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from neet.cli import Output
 
 LAST_DELIVERIES = """
-select distinct feed, provider, period, status, delivery_seq, received_at, rows_in, rows_rejected, status_reason
+select numbered.feed, provider, providers, period, status, delivery_seq, received_at, rows_in, rows_rejected, status_reason
 from (
-    select *, row_number() over (partition by feed, provider order by received_at desc, delivery_id) as newest
+    select *, row_number() over (partition by feed order by received_at desc, delivery_id) as newest
     from control.delivery where mode <> 'decision'
 ) as numbered
+inner join (
+    select feed, count(distinct provider) as providers from control.delivery where mode <> 'decision' group by feed
+) as counted
+  on counted.feed = numbered.feed
 where newest = 1
-order by feed, provider
+order by numbered.feed
 """
 
 HELD = """
@@ -476,14 +480,14 @@ def _print_data(output: Output, found: dict[str, Any]) -> None:
             ],
         )
     output.table(
-        "Newest delivery of each feed",
-        ["feed", "provider", "period", "status", "received", "seq", "rows", "rejected"],
+        "Newest delivery of each feed (of each provider: neet collections)",
+        ["feed", "providers", "newest from", "period", "status", "received", "seq", "rows", "rejected"],
         [
-            (d["feed"], d["provider"], d["period"], d["status"], f"{d['received_at']:%Y-%m-%d %H:%M}",
+            (d["feed"], d["providers"], d["provider"], d["period"], d["status"], f"{d['received_at']:%Y-%m-%d %H:%M}",
              d["delivery_seq"], d["rows_in"], d["rows_rejected"])
             for d in found["deliveries"]
         ]
-        or [("none", "", "", "", "", "", "", "")],
+        or [("none", "", "", "", "", "", "", "", "")],
     )  # fmt: skip
     output.table(
         "Census points",
