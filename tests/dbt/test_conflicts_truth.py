@@ -11,7 +11,8 @@ from neet.feeds import landing
 from neet.transform import build_live
 from synthetic_county.generate import Config, generate
 
-pytestmark = pytest.mark.slow
+# A county with every source, delivered file by file: minutes.
+pytestmark = [pytest.mark.slow, pytest.mark.system]
 
 REGISTERS = {
     "CARE": "liberi_care",
