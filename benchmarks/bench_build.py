@@ -16,7 +16,7 @@ from unittest import mock
 
 from benchmarks import duckdb_reference
 from benchmarks.harness import Bench, Figure, PeakMemory, alternate, seconds_of
-from neet import transform
+from neet import publishing, transform
 from neet.database import connect
 from neet.feeds import landing
 
@@ -91,6 +91,6 @@ def measure(bench: Bench, people: int) -> Iterator[Figure]:
         f"{len(statements)} statements, data tests among them, one after the other on one connection",
     )  # fmt: skip
     yield Figure(
-        "publish", people, "people", seconds_of(lambda: transform.publish(settings, builder)),
+        "publish", people, "people", seconds_of(lambda: publishing.publish(settings, builder)),
         note="the first publication: every mart is copied",
     )  # fmt: skip

@@ -296,7 +296,7 @@ alter default privileges in schema raw grant select on tables to neet_auditor;
 BUILDER_DEFAULTS = """
 create schema published_store authorization neet_owner;
 create schema published_internal authorization neet_owner;
-comment on schema published_store is 'The rows of the last published builds, under their build_id; read through published_internal';
+comment on schema published_store is 'The rows of the published build; read through published_internal';
 comment on schema published_internal is 'What BI reads: one consistent build, chosen by a pointer that is moved last';
 grant usage, create on schema published_store, published_internal to neet_builder;
 grant usage on schema published_internal to neet_bi, neet_auditor;

@@ -1,8 +1,8 @@
-"""Builds of the dbt project: the live lineage and what is published of it, and the lineage of a census run.
+"""Builds of the dbt project: the live lineage, and the lineage of a census run.
 
 dbt runs in this process (``dbtRunner``). Every build is a row of ``control.build``; a row left ``running`` by a killed
-process is closed by the next build, which starts afresh. Nothing a reader sees changes until :func:`publish`, which is
-one transaction (design rule 7).
+process is closed by the next build, which starts afresh. Nothing a reader sees changes until
+:func:`neet.publishing.publish`, which is one transaction (design rule 7).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import psycopg
 from psycopg import sql
 
 from neet import lineage as events
@@ -50,11 +49,6 @@ CENSUS_LOCK_CLASS = 886_102
 
 SEED_LOCK = 8_860_103
 """Advisory lock of the schema ``reference``, which both lineages read."""
-
-BUILDS_KEPT = 2
-"""Published builds kept in ``published_store``: the one being read, and the one before it."""
-
-READERS = ("neet_bi", "neet_auditor")
 
 
 class BuildFailed(RuntimeError):
@@ -96,21 +90,6 @@ class Build:
     nodes: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Publication:
-    """What readers see from now on.
-
-    Attributes:
-        rows: row count of each published mart.
-        is_new: False when the build was published already and nothing was done.
-    """
-
-    build_id: int
-    known_seq: int
-    rows: dict[str, int]
-    is_new: bool
-
-
 def seed_fingerprint(settings: Settings) -> str:
     """SHA-256 (64 hex digits) over names and contents of the seeds, with the column types they are loaded with."""
     digest = hashlib.sha256()
@@ -149,7 +128,7 @@ def build_live(
         raise ValueError(
             f"layer {layer!r} goes on with a build: give the build_id that {LAYERS[0]!r} returned"
         )
-    with _lock(dsn_builder, LIVE_LOCK, "the live lineage"):
+    with lock(dsn_builder, LIVE_LOCK, "the live lineage"):
         if begins and build_id is None:
             collecting.write_due(settings)  # a seed: before the fingerprint is taken
             build = _begin_live(settings, dsn_builder, known_seq)
@@ -189,7 +168,7 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
         )
     building = f"census_{run.la_code}_building"
     schema_key = int.from_bytes(hashlib.sha256(building.encode()).digest()[:4], "big", signed=True)
-    with _lock(dsn_builder, (CENSUS_LOCK_CLASS, schema_key), f"a return of {run.la_code}"):
+    with lock(dsn_builder, (CENSUS_LOCK_CLASS, schema_key), f"a return of {run.la_code}"):
         build = _begin(
             dsn_builder,
             lineage="census",
@@ -220,58 +199,6 @@ def census_variables(run: CensusRun, schema: str) -> dict[str, object]:
         "period_end": run.period_end.isoformat(),
         "census_schema": schema,
     }
-
-
-def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -> Publication:
-    """Show a finished live build to readers: every mart at once, or nothing.
-
-    One transaction adds the rows of each mart that its contract marks ``publish: internal`` to ``published_store``, under
-    the number of the build, restores the views and grants of ``published_internal``, and moves the pointer. A reader's
-    statement sees the build before or this one, never some of each. Builds older than the last :data:`BUILDS_KEPT` are
-    dropped afterwards. Killed at any moment it leaves the former build published, and can be run again.
-
-    Args:
-        build_id: default: the newest live build.
-    Raises:
-        BuildRefused: there is no such build, it has not been built to the end, or a later one has begun, so that the
-            live tables are no longer its own.
-    """
-    marts = _published_marts(settings)
-    with _lock(dsn_builder, LIVE_LOCK, "the live lineage"), connect(dsn_builder) as connection:
-        connection.execute("set transaction isolation level repeatable read")
-        newest = connection.execute(
-            "select build_id, known_seq, status from control.build where lineage = 'live' order by build_id desc limit 1"
-        ).fetchone()
-        if newest is None:
-            raise BuildRefused("There is no live build to publish. Run the build first.")
-        build_id = build_id or newest[0]
-        if build_id != newest[0]:
-            raise BuildRefused(
-                f"Build {build_id} cannot be published: build {newest[0]} began after it and writes to the same "
-                f"tables. Publish build {newest[0]} when it is done."
-            )
-        _, known_seq, status = newest
-        if status == "published":
-            rows = connection.execute(
-                "select detail->'published_rows' from control.build where build_id = %s", [build_id]
-            ).fetchone()[0]
-            return Publication(build_id, known_seq, rows, is_new=False)
-        if status != "built":
-            raise BuildRefused(
-                f"Build {build_id} cannot be published: it is {status}. Run the build again; readers keep the former one."
-            )
-        rows = {mart: _store(connection, schema, mart, build_id) for mart, schema in marts.items()}
-        _point_to(connection, build_id, known_seq)
-        _restore_views(connection, list(marts))
-        connection.execute(
-            """update control.build set status = 'published', finished_at = coalesce(finished_at, now()),
-                 detail = coalesce(detail, '{}'::jsonb) || jsonb_build_object('published_rows', %s::jsonb,
-                   'published_at', now()) where build_id = %s""",
-            [json.dumps(rows), build_id],
-        )
-    _drop_old_builds(dsn_builder, list(marts))
-    events.marts_published(settings, build_id, rows)
-    return Publication(build_id, known_seq, rows, is_new=True)
 
 
 # -- beginning and recording a build ---------------------------------------------------------------------------------
@@ -393,7 +320,7 @@ def _resume_live(dsn: str, build_id: int) -> Build:
 
 
 @contextlib.contextmanager
-def _lock(dsn: str, key: int | tuple[int, int], what: str) -> Iterator[None]:
+def lock(dsn: str, key: int | tuple[int, int], what: str) -> Iterator[None]:
     """Hold an advisory lock on a session of its own; a killed process lets go of it.
 
     Raises:
@@ -641,130 +568,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-# -- publishing ------------------------------------------------------------------------------------------------------
-
-
-def _published_marts(settings: Settings) -> dict[str, str]:
-    """Name and live schema of each mart whose contract says ``publish: internal``, by name."""
-    import yaml
-
-    marts = {}
-    for file in sorted((settings.dbt_project / "models" / "marts").rglob("*.yml")):
-        for model in yaml.safe_load(file.read_text()).get("models", []):
-            if model.get("config", {}).get("meta", {}).get("publish") == "internal":
-                marts[model["name"]] = f"marts_{file.parent.name}"
-    return dict(sorted(marts.items()))
-
-
-def _store(connection: psycopg.Connection, schema: str, mart: str, build_id: int) -> int:
-    """Add a mart's rows under their build; returns how many.
-
-    Plain rows, no partitions: a statement planned before a partition is attached and begun after the pointer moved
-    would find nothing, because its plan does not know of the partition its snapshot points to.
-    """
-    source = sql.Identifier(schema, mart)
-    store = sql.Identifier("published_store", mart)
-    columns = _columns(connection, schema, mart)
-    if _columns(connection, "published_store", mart) != [("build_id", "bigint"), *columns]:
-        # A mart that is new or whose columns changed: the former builds of it go, the view is made anew.
-        connection.execute(
-            sql.SQL("drop view if exists {}").format(sql.Identifier("published_internal", mart))
-        )
-        connection.execute(sql.SQL("drop table if exists {}").format(store))
-        connection.execute(
-            sql.SQL("create table {} (build_id bigint not null, {})").format(
-                store,
-                sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-                    for name, kind in columns
-                ),
-            )
-        )
-        connection.execute(sql.SQL("create index on {} (build_id)").format(store))
-    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
-    return connection.execute(
-        sql.SQL("insert into {} (build_id, {}) select {}, {} from {}").format(
-            store, names, sql.Literal(build_id), names, source
-        )
-    ).rowcount
-
-
-def _columns(connection: psycopg.Connection, schema: str, table: str) -> list[tuple[str, str]]:
-    return connection.execute(
-        """select attname, format_type(atttypid, atttypmod) from pg_attribute
-           where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) and attnum > 0 and not attisdropped
-           order by attnum""",
-        [schema, table],
-    ).fetchall()
-
-
-def _point_to(connection: psycopg.Connection, build_id: int, known_seq: int) -> None:
-    connection.execute(
-        """create table if not exists published_internal.build (
-             only_row boolean primary key default true check (only_row),
-             build_id bigint not null, known_seq bigint not null, code_version text not null,
-             published_at timestamptz not null)"""
-    )
-    connection.execute(
-        """insert into published_internal.build (build_id, known_seq, code_version, published_at)
-           select %s, %s, code_version, now() from control.build where build_id = %s
-           on conflict (only_row) do update set build_id = excluded.build_id, known_seq = excluded.known_seq,
-             code_version = excluded.code_version, published_at = excluded.published_at""",
-        [build_id, known_seq, build_id],
-    )
-
-
-def _restore_views(connection: psycopg.Connection, marts: list[str]) -> None:
-    """Every published mart has its view and its readers; a view of a mart no longer published goes."""
-    existing = {
-        row[0]
-        for row in connection.execute(
-            "select viewname from pg_views where schemaname = 'published_internal'"
-        ).fetchall()
-    }
-    for gone in sorted(existing - set(marts)):
-        connection.execute(
-            sql.SQL("drop view {}").format(sql.Identifier("published_internal", gone))
-        )
-        connection.execute(
-            sql.SQL("drop table if exists {}").format(sql.Identifier("published_store", gone))
-        )
-    for mart in marts:
-        if mart not in existing:
-            connection.execute(
-                sql.SQL(
-                    "create or replace view {} as select * from {} where build_id = (select build_id from published_internal.build)"
-                ).format(
-                    sql.Identifier("published_internal", mart),
-                    sql.Identifier("published_store", mart),
-                )
-            )
-    for reader in READERS:
-        connection.execute(
-            sql.SQL("grant select on all tables in schema published_internal to {}").format(
-                sql.Identifier(reader)
-            )
-        )
-
-
-def _drop_old_builds(dsn: str, marts: list[str]) -> None:
-    """Delete the rows of former builds but the last ones. Who still reads an older build goes on seeing it: rows, unlike
-    tables, last as long as a snapshot needs them."""
-    with connect(dsn, autocommit=True) as connection:
-        oldest_kept = connection.execute(
-            """select min(build_id) from (
-                 select build_id from control.build where lineage = 'live' and status = 'published'
-                 order by build_id desc limit %s) as kept""",
-            [BUILDS_KEPT],
-        ).fetchone()[0]
-        for mart in marts:
-            store = sql.Identifier("published_store", mart)
-            deleted = connection.execute(
-                sql.SQL("delete from {} where build_id < {}").format(
-                    store, sql.Literal(oldest_kept)
-                )
-            ).rowcount
-            tidy = "vacuum (analyze, truncate false, skip_locked) {}" if deleted else "analyze {}"
-            connection.execute(sql.SQL(tidy).format(store))

@@ -70,10 +70,13 @@ class PublishOperator(WarehouseOperator):
         self.build = build
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from neet import transform
+        from neet import publishing
 
-        published = transform.publish(self.settings, self.dsn, self.build["build_id"])
-        self.log.info("Build %s is published: %s", published.build_id, published.rows)
+        published = publishing.publish(self.settings, self.dsn, self.build["build_id"])
+        self.log.info(
+            "Build %s is published, %s rows written: %s",
+            published.build_id, published.written, published.rows,
+        )  # fmt: skip
         return {
             "build_id": published.build_id,
             "known_seq": published.known_seq,

@@ -9,7 +9,8 @@ from county_rows import activity, person, seal, small_county, ypid
 
 from neet import transform
 from neet.census import CensusRun
-from neet.transform import BuildFailed, BuildRefused, build_census, build_live, publish
+from neet.publishing import publish
+from neet.transform import BuildFailed, BuildRefused, build_census, build_live
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,9 @@ from test_census import run_of
 from neet import comparison, comparison_page, database
 from neet.cli import main
 from neet.feeds import landing
+from neet.publishing import publish
 from neet.settings import PROJECT_ROOT
-from neet.transform import build_census, build_live, publish
+from neet.transform import build_census, build_live
 
 pytestmark = pytest.mark.slow
 

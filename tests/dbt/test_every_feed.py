@@ -14,8 +14,9 @@ import yaml
 from neet import database, transform
 from neet.feeds import landing
 from neet.feeds.contract import load_contracts
+from neet.publishing import publish
 from neet.settings import PROJECT_ROOT
-from neet.transform import build_live, publish
+from neet.transform import build_live
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,9 @@ from test_census import run_of
 
 from neet import database, explain
 from neet.feeds import landing
+from neet.publishing import publish
 from neet.settings import PROJECT_ROOT
-from neet.transform import build_census, build_live, publish
+from neet.transform import build_census, build_live
 from synthetic_county.generate import Config, generate
 
 pytestmark = pytest.mark.slow

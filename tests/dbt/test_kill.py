@@ -13,9 +13,10 @@ import time
 import pytest
 from county_rows import person, small_county
 
-from neet import database, transform
+from neet import database, publishing
+from neet.publishing import publish
 from neet.settings import PROJECT_ROOT
-from neet.transform import build_live, publish
+from neet.transform import build_live
 
 # Some ten whole builds, most of them killed: minutes.
 pytestmark = [pytest.mark.slow, pytest.mark.system]
@@ -27,14 +28,14 @@ CHILD = """
 import sys
 sys.path.insert(0, "plugins")
 from pathlib import Path
-from neet import transform
+from neet import publishing, transform
 from neet.settings import PROJECT_ROOT, Settings
 settings = Settings(PROJECT_ROOT, Path(sys.argv[1]), "886")
 print("ready", flush=True)
 if "build" in sys.argv[3:]:
     transform.build_live(settings, sys.argv[2])
 if "publish" in sys.argv[3:]:
-    transform.publish(settings, sys.argv[2])
+    publishing.publish(settings, sys.argv[2])
 """
 
 
@@ -111,7 +112,7 @@ def wait_for_the_dead(warehouse) -> None:
 
 def test_killed_at_random_points_while_a_reader_polls(published):
     chance = random.Random(4)
-    marts = sorted(transform._published_marts(published.settings))
+    marts = sorted(publishing.published_marts(published.settings))
     reader = Reader(published.dsn["bi"], marts)
     reader.start()
     killed = 0

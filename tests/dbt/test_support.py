@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from county_rows import person, small_county, ypid
 
-from neet import database, transform
+from neet import database, publishing, transform
 
 pytestmark = pytest.mark.slow
 
@@ -557,15 +557,15 @@ def test_restricted_marts_hold_what_their_service_needs(built):
 
 def test_nobody_reads_the_restricted_marts_but_those_who_must(built):
     """BI has no way there, before or after publication, and the gate none to the tables; an auditor has."""
-    transform.publish(built.settings, built.dsn["builder"])
-    assert "fct_transition_plan" in transform._published_marts(built.settings)
+    publishing.publish(built.settings, built.dsn["builder"])
+    assert "fct_transition_plan" in publishing.published_marts(built.settings)
     for mart in (
         "fct_care_record",
         "fct_youth_justice_order",
         "fct_teenage_parent",
         "fct_personal_education_plan",
     ):
-        assert mart not in transform._published_marts(built.settings)
+        assert mart not in publishing.published_marts(built.settings)
         may = {
             role: built.value(
                 f"select has_table_privilege('neet_{role}', 'marts_restricted.{mart}', 'select')"

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from neet import transform
+from neet import publishing, transform
 from neet.database import connect
 from neet.settings import PROJECT_ROOT, Settings
 
@@ -64,7 +64,7 @@ def test_the_environment_is_put_back(monkeypatch):
 
 
 def test_the_marts_to_publish_come_from_their_contracts(warehouse):
-    marts = transform._published_marts(warehouse.settings)
+    marts = publishing.published_marts(warehouse.settings)
     assert marts["fct_kpi_value"] == "marts_kpi"
     assert marts["fct_cohort_month"] == "marts_neet"
     assert marts["dim_date"] == "marts_core"
@@ -78,12 +78,12 @@ def test_only_a_finished_build_is_published(warehouse, status):
     with pytest.raises(
         transform.BuildRefused, match=f"Build {build_id} cannot be published: it is {status}"
     ):
-        transform.publish(warehouse.settings, warehouse.dsn["builder"])
+        publishing.publish(warehouse.settings, warehouse.dsn["builder"])
 
 
 def test_nothing_to_publish_is_said_so(warehouse):
     with pytest.raises(transform.BuildRefused, match="no live build"):
-        transform.publish(warehouse.settings, warehouse.dsn["builder"])
+        publishing.publish(warehouse.settings, warehouse.dsn["builder"])
 
 
 def test_a_layer_belongs_to_a_build(warehouse):
