@@ -148,6 +148,9 @@ def test_a_second_build_changes_nothing_and_weighs_nothing(built):
     (detail,) = built.rows(f"select detail->'identity' from control.build where build_id = {build.build_id}")[0]  # fmt: skip
     assert (detail["compared"], detail["changed"]) == (0, 0)
     assert built.rows(LINKS) == before
+    assert built.rows("select distinct person_id from identity.link order by 1") == built.rows(
+        "select person_id from identity.link_change order by 1"
+    ), "everybody once, for the first build; nobody for the second"
 
 
 def test_decisions_merge_split_and_undo(built):
@@ -155,8 +158,13 @@ def test_decisions_merge_split_and_undo(built):
     decide(built, "identity_link", kc3, (CORE, ypid(4)))
     decide(built, "identity_split", (ACCOUNTS, "KC1"), (CORE, ypid(2)))
     decide(built, "identity_split", (CORE, ypid(5)), (CORE, ypid(6)))
+    before, news = links(built), built.value("select max(change_seq) from identity.link_change")
     transform.build_live(built.settings, built.dsn["builder"])
     found = links(built)
+    moved = [key for key in found if found[key] != before[key]]
+    assert {one for (one,) in built.rows(f"select person_id from identity.link_change where change_seq > {news}")} == {
+        links_of[key][0] for key in moved for links_of in (before, found)
+    }  # fmt: skip
     assert found[kc3][1:3] == (ypid(4), "decision") and "Ada Clerk" in found[kc3][5]
     assert found[ACCOUNTS, "KC1"][1] is None
     assert built.rows("select * from marts_core.fct_core_plus_duplicate") == []

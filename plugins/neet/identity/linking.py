@@ -70,6 +70,11 @@ class Linked:
 def link(dsn: str, known_seq: int) -> Linked:
     """Link every record of the build at hand.
 
+    Whose links changed stands in ``identity.link_change``: a row for every ``person_id`` that gained, lost or changed a
+    row of ``identity.link``, in any column, the one before and the one after. It is append-only and numbered by
+    ``change_seq``; whoever works by people takes those after the highest number it has seen. When everybody is linked
+    anew (another model, policy or code) only those whose rows came out different are named.
+
     Args:
         dsn: the builder's.
         known_seq: the build's known time.
@@ -188,7 +193,7 @@ def _link(
     pairs = _kept_pairs(connection, la_code, settled, policy, model, known_seq, totals)
     links, candidates, duplicates = resolving.conclude(settled, pairs, rulings, policy, model)
     keys = ["la_code", "source_feed", "source_key"]
-    totals["changed"] += _write(connection, la_code, "link", Link, links, keys)
+    totals["changed"] += _write(connection, la_code, "link", Link, links, keys, known_seq)
     _write(connection, la_code, "candidate", Candidate, candidates, [*keys, "candidate_rank"])
     _write(
         connection, la_code, "core_plus_duplicate", Duplicate, duplicates,
@@ -320,8 +325,13 @@ def _write(
     kind: type,
     rows: list,
     keys: list[str],
+    known_seq: int | None = None,
 ) -> int:
-    """Make a table hold these rows of an authority; returns how many it had to change."""
+    """Make a table hold these rows of an authority; returns how many it had to change.
+
+    Args:
+        known_seq: name whose rows changed in ``identity.link_change``, at this known time.
+    """
     columns = list(kind.__slots__)
     target, given = sql.Identifier("identity", table), sql.Identifier("pg_temp", "given")
     connection.execute(
@@ -339,17 +349,29 @@ def _write(
     theirs = sql.SQL(", ").join(
         sql.SQL("there.{}").format(sql.Identifier(name)) for name in columns
     )
-    gone = connection.execute(
-        sql.SQL(
-            """delete from {} as there where there.la_code = %s and not exists (
-                 select from given where {} and ({}) is not distinct from ({}))"""
-        ).format(target, same, ours, theirs),
-        [la_code],
-    ).rowcount
-    new = connection.execute(
-        sql.SQL(
-            "insert into {} ({}) select {} from given where not exists (select from {} as there where {})"
-        ).format(target, names, ours, target, same)
-    ).rowcount
+    delete = sql.SQL(
+        """delete from {} as there where there.la_code = %s and not exists (
+             select from given where {} and ({}) is not distinct from ({}))"""
+    ).format(target, same, ours, theirs)
+    insert = sql.SQL(
+        "insert into {} ({}) select {} from given where not exists (select from {} as there where {})"
+    ).format(target, names, ours, target, same)
+    if known_seq is not None:
+        connection.execute("create temporary table changed (person_id text) on commit drop")
+        delete, insert = (
+            sql.SQL(
+                "with done as ({} returning person_id) insert into changed select person_id from done"
+            ).format(one)
+            for one in (delete, insert)
+        )
+    gone = connection.execute(delete, [la_code]).rowcount
+    new = connection.execute(insert).rowcount
+    if known_seq is not None:
+        connection.execute(
+            """insert into identity.link_change (la_code, person_id, known_seq)
+               select %s, person_id, %s from (select distinct person_id from changed) as one order by person_id collate "C" """,
+            [la_code, known_seq],
+        )
+        connection.execute("drop table changed")
     connection.execute("drop table pg_temp.given")
     return max(gone, new)
