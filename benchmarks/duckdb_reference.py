@@ -69,10 +69,10 @@ PAIRS = {
            join intermediate.int_young_person using (la_code, person_id)
            where has_lead_responsibility""",
     ),
-    "NEET flow": (
-        "select month_end, area_type, area, grp, opening, joiners, leavers, closing from flow",
-        """select month_end, area_type, area_code, group_code, opening, joiners, leavers, closing
-           from marts_neet.fct_neet_flow where basis = 'restated'""",
+    "flow": (
+        "select month_end, area_type, area, grp, measure, opening, joiners, leavers, closing from flow",
+        """select month_end, area_type, area_code, group_code, measure, opening, joiners, leavers, closing
+           from marts_neet.fct_flow where basis = 'restated'""",
     ),
     "KPI value": (
         "select kpi_id, period, ends_on, area_type, area, grp, numerator, denominator from kpi",

@@ -350,38 +350,48 @@ left join counted
 group by all;
 
 create table flow as
-with neet as (select month_end, person, area_type, area, grp from counted where bucket = 'NEET'),
+with member as (
+    select month_end, person, area_type, area, grp, 'cohort' as measure from counted
+    union all
+    select month_end, person, area_type, area, grp, lower(bucket) from counted where bucket in ('NEET', 'NOT_KNOWN', 'EET')
+),
 pair as (
     select one.month_end as closing_on, date_trunc('month', one.month_end)::date - 1 as opening_on
     from (select distinct month_end from cell) as one
     where exists (select 1 from cell where cell.month_end = date_trunc('month', one.month_end)::date - 1)
 ),
 place as (
-    select distinct closing_on, opening_on, area_type, area, grp
+    select distinct closing_on, opening_on, area_type, area, grp, unnest(['cohort', 'neet', 'not_known', 'eet']) as measure
     from pair join cell on cell.month_end in (closing_on, opening_on)
 ),
-both_ends as (
-    select
-        closing_on, opening_on, area_type, area, grp,
-        (select count(*) from neet where neet.month_end = opening_on and neet.area_type = place.area_type
-            and neet.area = place.area and neet.grp = place.grp) as opening,
-        (select count(*) from neet where neet.month_end = closing_on and neet.area_type = place.area_type
-            and neet.area = place.area and neet.grp = place.grp) as closing
-    from place
+at_end as (
+    select month_end, area_type, area, grp, measure, count(*) as n from member group by all
 ),
 stayed as (
-    select closed.month_end as closing_on, closed.area_type, closed.area, closed.grp, count(*) as n
-    from neet as closed
-    join neet as opened
+    select closed.month_end as closing_on, closed.area_type, closed.area, closed.grp, closed.measure, count(*) as n
+    from member as closed
+    join member as opened
         on opened.person = closed.person and opened.area_type = closed.area_type and opened.area = closed.area
-        and opened.grp = closed.grp and opened.month_end = date_trunc('month', closed.month_end)::date - 1
+        and opened.grp = closed.grp and opened.measure = closed.measure
+        and opened.month_end = date_trunc('month', closed.month_end)::date - 1
     group by all
 )
 select
-    closing_on as month_end, area_type, area, grp, opening,
-    closing - coalesce(n, 0) as joiners, opening - coalesce(n, 0) as leavers, closing
-from both_ends
-left join stayed using (closing_on, area_type, area, grp);
+    place.closing_on as month_end, place.area_type, place.area, place.grp, place.measure,
+    coalesce(opened.n, 0) as opening,
+    coalesce(closed.n, 0) - coalesce(stayed.n, 0) as joiners,
+    coalesce(opened.n, 0) - coalesce(stayed.n, 0) as leavers,
+    coalesce(closed.n, 0) as closing
+from place
+left join at_end as opened
+    on opened.month_end = place.opening_on and opened.area_type = place.area_type and opened.area = place.area
+    and opened.grp = place.grp and opened.measure = place.measure
+left join at_end as closed
+    on closed.month_end = place.closing_on and closed.area_type = place.area_type and closed.area = place.area
+    and closed.grp = place.grp and closed.measure = place.measure
+left join stayed
+    on stayed.closing_on = place.closing_on and stayed.area_type = place.area_type and stayed.area = place.area
+    and stayed.grp = place.grp and stayed.measure = place.measure;
 
 create table kpi as
 with figure as (
@@ -389,9 +399,9 @@ with figure as (
     union all by name
     select month_end, area_type, area, grp, measure, n from band_cell
     union all by name
-    select month_end, area_type, area, grp, 'neet_joiners' as measure, joiners as n from flow
+    select month_end, area_type, area, grp, 'neet_joiners' as measure, joiners as n from flow where measure = 'neet'
     union all by name
-    select month_end, area_type, area, grp, 'neet_leavers' as measure, leavers as n from flow
+    select month_end, area_type, area, grp, 'neet_leavers' as measure, leavers as n from flow where measure = 'neet'
 ),
 period as (
     select

@@ -180,8 +180,8 @@ def test_january_compares_with_the_december_that_was_sealed(built):
     """The flow as submitted starts from the sealed return, not from what is known of December now."""
     build_census(built.settings, built.dsn["builder"], run_of("2022-01", built.county.seq))
     flows = built.rows(
-        """select basis, opening, joiners, leavers, closing from census_886_2022_01.fct_neet_flow
-           where census_point = '2022-01' and area_type = 'county' and group_code = 'ALL' order by 1""",
+        """select basis, opening, joiners, leavers, closing from census_886_2022_01.fct_flow
+           where measure = 'neet' and census_point = '2022-01' and area_type = 'county' and group_code = 'ALL' order by 1""",
         role="gate",
     )
     # Sealed: 1, 10, 15, 20, 25, 30. Known now, also 3. Nobody else moved in January.

@@ -52,8 +52,8 @@ def test_counts_of_the_small_county(built):
                where kpi_id = 'AP-NEET' and area_type = 'county' and group_code = 'ALL' and basis = 'restated'
                order by 1"""
     assert built.rows(query, role="bi") == [("2021-11-30", 6, 30), ("2021-12-31", 6, 31)]
-    flow = """select opening, joiners, leavers, closing from published_internal.fct_neet_flow
-              where area_type = 'county' and group_code = 'ALL'"""
+    flow = """select opening, joiners, leavers, closing from published_internal.fct_flow
+              where measure = 'neet' and area_type = 'county' and group_code = 'ALL'"""
     assert built.rows(flow, role="bi") == [(6, 1, 1, 6)]
     days = f"""select neet_start_on::text, neet_days from published_internal.fct_cohort_month
                where young_persons_id = '{ypid(10)}' and census_point = '2021-12'"""

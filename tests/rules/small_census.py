@@ -28,7 +28,7 @@ COHORT = (
 )
 FLOW = (
     "la_code text, basis text, month_end date, census_point text, area_type text, area_code text, "
-    "group_code text, opening bigint, joiners bigint, leavers bigint, closing bigint"
+    "group_code text, measure text, opening bigint, joiners bigint, leavers bigint, closing bigint"
 )
 KPI = (
     "la_code text, kpi_id text, period_code text, period_end date, area_type text, area_code text, "
@@ -111,7 +111,7 @@ class SmallCensus:
                 {"la_code": "886", "census_point": self.census_point, **header},
             )
             for table, kinds in (
-                ("fct_cohort_month", COHORT), ("fct_neet_flow", FLOW), ("fct_kpi_value", KPI),
+                ("fct_cohort_month", COHORT), ("fct_flow", FLOW), ("fct_kpi_value", KPI),
             ):  # fmt: skip
                 connection.execute(f"create table {self.schema}.{table} ({kinds})")
             lists = load_code_lists(self.period_end)
@@ -242,11 +242,11 @@ class SmallCensus:
         for basis in ("restated", "as_submitted"):
             self._insert(
                 connection,
-                "fct_neet_flow",
+                "fct_flow",
                 {
                     "la_code": "886", "basis": basis, "month_end": self.period_end,
                     "census_point": self.census_point, "area_type": "county", "area_code": "886",
-                    "group_code": "ALL", "opening": 2, "joiners": closing, "leavers": 2, "closing": closing,
+                    "group_code": "ALL", "measure": "neet", "opening": 2, "joiners": closing, "leavers": 2, "closing": closing,
                 },
             )  # fmt: skip
         self._insert(

@@ -282,7 +282,7 @@ def test_a_return_that_is_not_there_blocks(census, statement):
 
 def test_a_missing_mart_stops_only_the_checks_that_need_it(census):
     run = census.build(people(1))
-    census.execute("drop table {census}.fct_neet_flow")
+    census.execute("drop table {census}.fct_flow")
     outcome = judged(census, run)
     assert [each.check_id for each in outcome.stopped_by] == ["flow_identity"]
 
@@ -463,8 +463,8 @@ def test_too_many_rejected_rows_block_and_each_is_listed(census):
 @pytest.mark.parametrize(
     ("statement", "check_id"),
     [
-        ("update {census}.fct_neet_flow set closing = closing + 1", "flow_identity"),
-        ("update {census}.fct_neet_flow set joiners = 3, closing = 3", "flow_identity"),
+        ("update {census}.fct_flow set closing = closing + 1", "flow_identity"),
+        ("update {census}.fct_flow set joiners = 3, closing = 3", "flow_identity"),
         ("update {census}.fct_kpi_value set numerator = denominator + 1", "kpi_sane"),
         ("update {census}.ret_nccis_header set period_end = '2021-11-30'", "header_sane"),
         ("update {census}.ret_nccis_header set source_leas = '887'", "header_sane"),

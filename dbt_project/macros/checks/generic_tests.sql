@@ -36,3 +36,17 @@ inner join {{ model }} as other
 group by {{ 'one.' ~ columns | join(', one.') }}, one.valid_from, one.valid_to
 having count(*) > 1
 {% endtest %}
+
+{#  The rows of all districts add up to the row of the county, for each key and each sum. #}
+{% test districts_add_up(model, sums, keys) %}
+select
+    {{ keys | join(', ') }}
+from {{ model }}
+group by {{ keys | join(', ') }}
+having
+    {% for expression in sums %}
+    sum(case when area_type = 'county' then {{ expression }} else 0 end)
+        <> sum(case when area_type = 'district' then {{ expression }} else 0 end)
+    {{ 'or' if not loop.last }}
+    {% endfor %}
+{% endtest %}

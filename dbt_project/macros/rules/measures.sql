@@ -10,7 +10,26 @@
                'neet_over_52_weeks'] + duration_band_measures()) }}
 {%- endmacro %}
 
-{% macro flow_measures() %}{{ return({'neet_joiners': 'joiners', 'neet_leavers': 'leavers'}) }}{% endmacro %}
+{#  What a person counts in by status alone: 1 or 0. #}
+{% macro status_measure(measure, bucket, route='null') -%}
+    {%- set condition = {
+        'cohort': '1 = 1',
+        'neet': bucket ~ " = 'NEET'",
+        'not_known': bucket ~ " = 'NOT_KNOWN'",
+        'neet_or_not_known': bucket ~ " in ('NEET', 'NOT_KNOWN')",
+        'eet': bucket ~ " = 'EET'",
+        'participating': route ~ ' is not null',
+    }[measure] -%}
+    case when {{ condition }} then 1 else 0 end
+{%- endmacro %}
+
+{#  What fct_flow keeps an account of. #}
+{% macro flow_statuses() %}{{ return(['cohort', 'neet', 'not_known', 'eet']) }}{% endmacro %}
+
+{#  The flows that a KPI may count: the measure of fct_flow and its column. #}
+{% macro flow_measures() -%}
+    {{ return({'neet_joiners': ('neet', 'joiners'), 'neet_leavers': ('neet', 'leavers')}) }}
+{%- endmacro %}
 
 {#  The count that a definition names, out of a row that holds them all; null for a name nobody counts. #}
 {% macro named_measure(name, counts) -%}

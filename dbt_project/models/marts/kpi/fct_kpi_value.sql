@@ -3,18 +3,18 @@
 with count_by_month as (
     select
         cohort.*,
-        {% for measure, column in flow_measures().items() %}
-        flow.{{ column }} as {{ measure }}
+        {% for measure, (status, column) in flow_measures().items() %}
+        flow_of_{{ status }}.{{ column }} as {{ measure }}
         {{- ',' if not loop.last }}
         {% endfor %}
     from {{ ref('int_cohort_count') }} as cohort
-    left join {{ ref('fct_neet_flow') }} as flow
-        on flow.la_code = cohort.la_code
-        and flow.basis = cohort.basis
-        and flow.month_end = cohort.month_end
-        and flow.area_type = cohort.area_type
-        and flow.area_code = cohort.area_code
-        and flow.group_code = cohort.group_code
+    {% for status in flow_measures().values() | map('first') | unique %}
+    left join {{ ref('fct_flow') }} as flow_of_{{ status }}
+        on flow_of_{{ status }}.measure = '{{ status }}'
+        {% for column in ('la_code', 'basis', 'month_end', 'area_type', 'area_code', 'group_code') %}
+        and flow_of_{{ status }}.{{ column }} = cohort.{{ column }}
+        {% endfor %}
+    {% endfor %}
 ),
 
 kpi_window as (

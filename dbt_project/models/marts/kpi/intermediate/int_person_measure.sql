@@ -28,12 +28,9 @@ select
     coalesce(person.district_code, 'NOT_RECORDED') as district_code,
     person.sen_group,
     coalesce(person.is_vulnerable, false) as is_vulnerable,
-    1 as cohort,
-    case when person.status_bucket = 'NEET' then 1 else 0 end as neet,
-    case when person.status_bucket = 'NOT_KNOWN' then 1 else 0 end as not_known,
-    case when person.status_bucket in ('NEET', 'NOT_KNOWN') then 1 else 0 end as neet_or_not_known,
-    case when person.status_bucket = 'EET' then 1 else 0 end as eet,
-    case when person.participation_route is not null then 1 else 0 end as participating,
+    {% for measure in ('cohort', 'neet', 'not_known', 'neet_or_not_known', 'eet', 'participating') %}
+    {{ status_measure(measure, 'person.status_bucket', 'person.participation_route') }} as {{ measure }},
+    {% endfor %}
     {% for route in ('full_time_education', 'apprenticeship', 'other_education_and_training') %}
     case when person.participation_route = '{{ route | upper }}' then 1 else 0 end as {{ route }},
     {% endfor %}
