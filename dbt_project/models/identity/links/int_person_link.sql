@@ -1,4 +1,6 @@
 {#  What linkage found (plugins/neet/identity), for whoever joins another system's rows to people. #}
+{{ config(indexes=[{'columns': ['la_code', 'source_feed', 'source_key'], 'unique': true}]) }}
+
 select
     la_code,
     source_feed,

@@ -1,4 +1,6 @@
 {#  Every day of the academic years that the calendar holds, once an authority, as the calendar is known now. #}
+{{ config(indexes=[{'columns': ['la_code', 'date_on'], 'unique': true}]) }}
+
 with year as (
     select * from {{ ref('academic_years') }}
 ),
