@@ -61,10 +61,10 @@ PAIRS = {
            where has_lead_responsibility""",
     ),
     "NEET spell": (
-        """select person, number, neet_on, first_neet_on, over_on, not_known_days, gap_days
+        """select person, number, neet_on, first_neet_on, over_on, is_suspended, not_known_days, gap_days
            from spell where person in (select person from person)""",
-        """select young_persons_id, neet_spell_number, neet_start_on, first_neet_on, ends_before, not_known_days,
-             tolerated_gap_days
+        """select young_persons_id, neet_spell_number, neet_start_on, first_neet_on, ends_before, is_suspended,
+             not_known_days, tolerated_gap_days
            from marts_neet.fct_neet_spell
            join intermediate.int_young_person using (la_code, person_id)
            where has_lead_responsibility""",

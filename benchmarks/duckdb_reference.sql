@@ -171,6 +171,7 @@ run as (
         person, run, any_value(bucket) as bucket,
         any_value(bucket) not in ('NEET', 'NOT_KNOWN') and (
             any_value(bucket) <> 'EET' or bool_or(over_on is null)
+            or max(over_on) > max(period_end) + 1
             or max(over_on) - min(began) > rule_of('neet_gap_tolerance_days')::int
         ) as is_end
     from numbered
@@ -182,6 +183,7 @@ stretch as (
 within as (
     select
         numbered.*, stretch.stretch,
+        stretch.stretch < max(stretch.stretch) over (partition by person) as is_cut,
         min(began) filter (bucket = 'NEET') over (partition by person, stretch.stretch) as first_neet_on,
         max(began) filter (bucket = 'NEET') over (partition by person, stretch.stretch) as last_neet_on
     from numbered join stretch using (person, run)
@@ -194,19 +196,29 @@ from within
 where began between first_neet_on and last_neet_on;
 
 create table spell as
+with one_by_one as (
 select
     one.person,
     one.number,
-    coalesce(any_value(activity.recorded_neet_on), any_value(activity.began)) as neet_on,
+    any_value(activity.recorded_neet_on) as recorded_on,
     any_value(first_neet_on) as first_neet_on,
     case when bool_or(one.began = last_neet_on and coalesce(one.over_on > period_end, true)) then null
         else max(counted_until) end as over_on,
+    max(counted_until) as seen_until,
+    bool_or(one.is_cut) as is_cut,
     coalesce(sum(counted_until - one.began) filter (bucket_of = 'NOT_KNOWN'), 0)::int as not_known_days,
     coalesce(sum(counted_until - one.began) filter (bucket_of not in ('NEET', 'NOT_KNOWN')), 0)::int as gap_days
 from (select *, bucket as bucket_of from spell_segment) as one
 left join activity
     on one.began = one.first_neet_on and activity.activity = one.activity
-group by one.person, one.number;
+group by one.person, one.number
+)
+select
+    person, number,
+    if(recorded_on between coalesce(lag(seen_until) over (partition by person order by number), date '0001-01-01')
+        and first_neet_on, recorded_on, first_neet_on) as neet_on,
+    first_neet_on, over_on, over_on is not null and not is_cut as is_suspended, not_known_days, gap_days
+from one_by_one;
 
 create table cohort_month as
 with present as (
@@ -216,6 +228,7 @@ with present as (
         month_end = period_end as is_reported,
         coalesce(was.is_leaver = 'true', false) as is_leaver,
         coalesce(was.is_leaver = 'true' and status_on > month_end, false) as left_later,
+        coalesce(status_on > month_end, false) as was_other,
         year(september_on_or_before(month_end)) - year(dob) - (month(dob) >= 9)::int as academic_age
     from person
     cross join reported
@@ -224,9 +237,11 @@ with present as (
     left join cohort_status as was
         on was.cohort_status_code = person.status and holds(was.valid_from, was.valid_to, month_end)
 ),
--- Who left is returned once: in the month of leaving, or later if they were returned as present before.
-told as (
-    select returned.young_persons_id as person, bool_or(coalesce(was.is_leaver = 'true', false)) as has_left
+-- Who left is returned once: in the month of leaving, or later if they were returned as present the last time.
+returned_as as (
+    select
+        returned.young_persons_id as person, counting.census_point, returned.cohort_status as status,
+        coalesce(was.is_leaver = 'true', false) as has_left
     from (
         select * from submission where outcome = 'sealed'
         qualify row_number() over (partition by census_point order by delivery_seq desc) = 1
@@ -234,19 +249,25 @@ told as (
     join returned using (submission_id)
     left join cohort_status as was
         on was.cohort_status_code = returned.cohort_status
-    where counting.census_point < (select strftime(period_end, '%Y-%m') from reported)
+),
+told as (
+    select person, arg_max(has_left, census_point) as has_left
+    from returned_as
+    where census_point < (select strftime(period_end, '%Y-%m') from reported)
     group by all
 ),
 kept as (
-    select present.* replace (case when left_later then 'P' else status end as status)
+    select present.* replace (case when was_other then coalesce(then_.status, 'P') else present.status end as status)
     from present
+    left join returned_as as then_
+        on then_.person = present.person and then_.census_point = strftime(month_end, '%Y-%m') and not then_.has_left
     left join told
         on told.person = present.person
     where not is_leaver
         or left_later
         or (
             is_reported and not coalesce(told.has_left, false)
-            and (told.person is not null or status_on >= date_trunc('month', month_end))
+            and (told.person is not null or present.status_on >= date_trunc('month', month_end))
         )
 ),
 vulnerable as (

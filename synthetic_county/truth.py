@@ -35,7 +35,8 @@ _MEASURED_AGES = (16, 17)
 COHORT_COLUMNS = (
     "known_at_census_point", "month_end", "young_persons_id", "in_return", "cohort_status", "academic_age",
     "activity_code", "status_bucket", "is_lapsed", "is_participating", "is_measured", "is_in_denominator",
-    "neet_start_on", "neet_days", "sen_group", "is_vulnerable", "district_code",
+    "neet_start_on", "neet_days", "neet_days_without_not_known", "neet_spell_number", "sen_group", "is_vulnerable",
+    "district_code",
 )  # fmt: skip
 COUNT_COLUMNS = (
     "known_at_census_point", "month_end", "measure", "district_code", "numerator", "denominator",
@@ -51,6 +52,9 @@ class Segment(NamedTuple):
     is_lapsed: bool
     bucket: str
     neet_start: date | None
+    spell: int | None = None
+    not_known_before: int | None = None
+    """Days of the spell, before this stretch, on which nobody knew."""
 
 
 class Standing(NamedTuple):
@@ -68,6 +72,8 @@ class Standing(NamedTuple):
     is_in_denominator: bool
     neet_start: date | None
     neet_days: int | None
+    known_neet_days: int | None
+    spell: int | None
     sen_group: str
     is_vulnerable: bool
     district: str
@@ -91,8 +97,8 @@ class Truth:
         self._person_of_activity: dict[str, str] = {}
         self._characteristics: dict[str, dict[tuple, CharacteristicRow]] = defaultdict(dict)
         self._segments: dict[str, list[Segment]] = {}
-        self._reported: set[str] = set()
-        self._reported_gone: set[str] = set()
+        self._last_reported: dict[str, str] = {}
+        self._reported_as: dict[tuple[str, date], str] = {}
 
     def learn(self, change: Change) -> None:
         """Take one more entry of Core+ into account."""
@@ -159,13 +165,16 @@ class Truth:
             )
 
     def _with_spells(self, segments: Iterable[Segment]) -> Iterator[Segment]:
-        """Give every NEET segment the first day of its spell (kpis.md section 4).
+        """Give every NEET segment its spell: first day, number, days not known so far (kpis.md section 4).
 
         Not known suspends a spell. Education, employment or training ends it, unless it lasted no longer than the
-        tolerance before NEET or not known came back. Anything else ends it.
+        tolerance before NEET or not known came back. Anything else ends it. A spell's first day is the one recorded with
+        it, unless that is later than NEET was, or lies in the spell before.
         """
         spell_start: date | None = None
         away_since: date | None = None
+        last_neet_day = date.min
+        number = not_known = in_doubt = 0
         for segment in segments:
             if segment.bucket == EET:
                 away_since = away_since or segment.start
@@ -176,9 +185,21 @@ class Truth:
             away_since = None
             if segment.bucket == OTHER:
                 spell_start = None
+            elif segment.bucket == NOT_KNOWN:
+                in_doubt += (segment.end - segment.start).days
             elif segment.bucket == NEET:
-                spell_start = spell_start or segment.activity.neet_start or segment.activity.start
-                segment = segment._replace(neet_start=spell_start)
+                if spell_start is None:
+                    recorded = segment.activity.neet_start or segment.start
+                    is_usable = last_neet_day < recorded <= segment.start
+                    spell_start = recorded if is_usable else segment.start
+                    number, not_known = number + 1, 0
+                else:
+                    not_known += in_doubt
+                in_doubt = 0
+                last_neet_day = segment.end - DAY
+                segment = segment._replace(
+                    neet_start=spell_start, spell=number, not_known_before=not_known
+                )
             yield segment
 
     def _at(self, person_id: str, day: date) -> Segment | None:
@@ -201,13 +222,15 @@ class Truth:
             if person.lead_authority != self.la_code or person.entry_on > on:
                 continue
             status = person.status
-            if status in LEAVERS:
-                if person.status_on > on:
-                    # Core+ keeps the present status only: before leaving everybody is taken to have been primary.
-                    status = "P"
-                elif not is_own_month or person_id in self._reported_gone:
+            if person.status_on > on:
+                # Core+ keeps the present status only: before it everybody is taken to have been what the return of that
+                # month said, or primary.
+                status = self._reported_as.get((person_id, on), "P")
+            elif status in LEAVERS:
+                if not is_own_month:
                     continue
-                elif person_id not in self._reported and person.status_on < on.replace(day=1):
+                last = self._last_reported.get(person_id)
+                if last in LEAVERS or (last is None and person.status_on < on.replace(day=1)):
                     continue
             yield self._standing(person, status, on)
 
@@ -238,6 +261,10 @@ class Truth:
             is_in_denominator=is_measured and code not in self.outside,
             neet_start=neet_start,
             neet_days=(on - neet_start).days if neet_start else None,
+            known_neet_days=(on - neet_start).days - segment.not_known_before
+            if neet_start
+            else None,
+            spell=segment.spell if segment else None,
             sen_group=sen_group,
             is_vulnerable=self._is_vulnerable(person.id, on),
             district=person.district,
@@ -252,10 +279,12 @@ class Truth:
             for row in held.values()
         )
 
-    def close(self, returned: Iterable[Standing]) -> None:
-        """Remember whom the sealed return of a point named, so that leavers are named once."""
+    def close(self, returned: Iterable[Standing], on: date) -> None:
+        """Remember whom the sealed return of the month end ``on`` named, and as what: leavers are named once."""
         for standing in returned:
-            (self._reported_gone if standing.status in LEAVERS else self._reported).add(standing.id)
+            self._last_reported[standing.id] = standing.status
+            if standing.status not in LEAVERS and standing.status != "P":
+                self._reported_as[standing.id, on] = standing.status
 
 
 class Cell:
@@ -323,7 +352,7 @@ class CohortWriter:
             found.cells[on] = self._cells(standings)
             if on == own:
                 found.statuses.update(one.status for one in standings)
-                self.truth.close(standings)
+                self.truth.close(standings, on)
         return found
 
     @staticmethod
@@ -332,7 +361,9 @@ class CohortWriter:
             point, on.isoformat(), one.id, _flag(one.in_return), one.status, one.academic_age, one.code, one.bucket,
             _flag(one.is_lapsed), _flag(one.is_participating), _flag(one.is_measured),
             _flag(one.is_in_denominator), one.neet_start.isoformat() if one.neet_start else "",
-            "" if one.neet_days is None else one.neet_days, one.sen_group, _flag(one.is_vulnerable), one.district,
+            "" if one.neet_days is None else one.neet_days,
+            "" if one.known_neet_days is None else one.known_neet_days, one.spell or "", one.sen_group,
+            _flag(one.is_vulnerable), one.district,
         )  # fmt: skip
 
     def _cells(self, standings: Iterable[Standing]) -> Cells:

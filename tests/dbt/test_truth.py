@@ -36,6 +36,8 @@ COLUMNS = {
     "is_in_denominator": "is_in_denominator",
     "neet_start_on": "neet_start_on",
     "neet_days": "neet_days",
+    "neet_days_without_not_known": "neet_days_without_not_known",
+    "neet_spell_number": "neet_spell_number",
     "sen_group": "sen_group",
     "is_vulnerable": "is_vulnerable",
     "district_code": "district_code",
@@ -48,7 +50,9 @@ def table(file: Path) -> list[dict]:
 
 
 def text(value) -> str:
-    return {None: "", True: "Y", False: "N"}.get(value, str(value))
+    if isinstance(value, bool):  # 1 equals True, and 0 False
+        return "Y" if value else "N"
+    return "" if value is None else str(value)
 
 
 def cohort_in(warehouse, relation: str) -> dict[tuple[str, str], tuple[str, ...]]:

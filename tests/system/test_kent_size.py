@@ -58,6 +58,8 @@ COLUMNS = {
     "is_in_denominator": "case when is_in_denominator then 'Y' else 'N' end",
     "neet_start_on": "coalesce(neet_start_on::text, '')",
     "neet_days": "coalesce(neet_days::text, '')",
+    "neet_days_without_not_known": "coalesce(neet_days_without_not_known::text, '')",
+    "neet_spell_number": "coalesce(neet_spell_number::text, '')",
     "sen_group": "sen_group",
     "is_vulnerable": "case when is_vulnerable then 'Y' else 'N' end",
     "district_code": "district_code",

@@ -1,7 +1,7 @@
 {#  The segments that make up NEET spells (kpis.md section 4). Read as a person's life: runs of NEET, of not known, of
-    education, employment or training (EET), and of anything else. An EET run longer than the tolerance breaks the life
-    in two, and so does anything else; whatever NEET runs remain together are one spell, however long the person was not
-    known in between. #}
+    education, employment or training (EET), and of anything else. An EET run longer than the tolerance, or still going
+    on at the month reported, breaks the life in two, and so does anything else; whatever NEET runs remain together are
+    one spell, however long the person was not known in between. docs/neet-duration.md has the rules and their cases. #}
 with segment as (
     select
         segment.la_code,
@@ -10,6 +10,7 @@ with segment as (
         segment.ends_before,
         segment.activity_spell_id,
         segment.status_bucket,
+        {{ ends_before('point.period_end') }} as period_ends_before,
         cast(tolerance.value as integer) as gap_tolerance_days
     from {{ ref('int_status_segment') }} as segment
     inner join {{ ref('int_reporting_point') }} as point
@@ -48,7 +49,7 @@ run as (
         case
             when min(status_bucket) in ('NEET', 'NOT_KNOWN') then 0
             when min(status_bucket) <> 'EET' then 1
-            when count(*) > count(ends_before) then 1
+            when count(*) > count(ends_before) or max(ends_before) > max(period_ends_before) then 1
             when {{ days_between('min(starts_on)', 'max(ends_before)') }}
                 > min(gap_tolerance_days) then 1
             else 0
@@ -61,6 +62,7 @@ in_stretch as (
     select
         in_run.*,
         stretch.stretch_number,
+        max(stretch.stretch_number) over (partition by in_run.la_code, in_run.person_id) as last_stretch_number,
         min(case when in_run.status_bucket = 'NEET' then in_run.starts_on end)
             over (partition by in_run.la_code, in_run.person_id, stretch.stretch_number) as first_neet_on,
         max(case when in_run.status_bucket = 'NEET' then in_run.starts_on end)
@@ -86,6 +88,7 @@ select
     status_bucket,
     activity_spell_id,
     starts_on = first_neet_on as is_first_of_spell,
-    starts_on = last_neet_on as is_last_of_spell
+    starts_on = last_neet_on as is_last_of_spell,
+    stretch_number < last_stretch_number as is_spell_broken_off
 from in_stretch
 where starts_on between first_neet_on and last_neet_on

@@ -1,6 +1,6 @@
 {#  Everybody the authority leads for, at every month end since the first extract, with what they were doing. Leavers
     go to the DfE once, so they stand in the month reported only: those who left in it, or who were reported as present
-    before and have not been reported as gone (nccis.md section 3.4). #}
+    when they were last reported (nccis.md section 3.4). #}
 with person as (
     select * from {{ ref('int_young_person') }} where has_lead_responsibility
 ),
@@ -9,7 +9,8 @@ reported_before as (
     select
         record.la_code,
         record.young_persons_id,
-        max(case when status.is_leaver then 1 else 0 end) as times_as_leaver
+        max(case when not coalesce(status.is_leaver, false) then submission.census_point end) as last_present,
+        max(case when status.is_leaver then submission.census_point end) as last_gone
     from {{ source('submitted', 'return_record') }} as record
     inner join {{ ref('int_submission') }} as submission
         on submission.la_code = record.la_code
@@ -18,6 +19,20 @@ reported_before as (
     left join {{ ref('cohort_status_codes') }} as status
         on status.cohort_status_code = record.cohort_status
     group by record.la_code, record.young_persons_id
+),
+
+reported_as as (
+    select
+        record.la_code,
+        record.young_persons_id,
+        submission.census_point,
+        record.cohort_status
+    from {{ source('submitted', 'return_record') }} as record
+    inner join {{ ref('int_submission') }} as submission
+        on submission.la_code = record.la_code and submission.submission_id = record.submission_id
+    inner join {{ ref('cohort_status_codes') }} as status
+        on status.cohort_status_code = record.cohort_status
+        and not status.is_leaver
 ),
 
 member as (
@@ -30,7 +45,9 @@ member as (
         month_end.measured_age_to,
         {{ academic_age('person.dob', 'month_end.academic_year_starts_on') }} as academic_age,
         month_end.year_group_below_academic_age,
-        -- Core+ holds the present status only: whoever left after the month end is taken to have been primary then.
+        -- Core+ holds the present status only: before it began the person was what was reported of that month, or else
+        -- is taken to have been primary.
+        coalesce(person.cohort_status_on > month_end.month_end, false) as is_status_later,
         status.is_leaver and coalesce(person.cohort_status_on > month_end.month_end, false) as left_later,
         coalesce(status.is_leaver, false) as is_leaver_now
     from person
@@ -49,7 +66,8 @@ select
     member.month_end,
     member.census_point,
     member.is_reporting_point,
-    case when member.left_later then 'P' else member.cohort_status_code end as cohort_status_code,
+    case when member.is_status_later then coalesce(reported_as.cohort_status, 'P') else member.cohort_status_code end
+        as cohort_status_code,
     member.cohort_status_on,
     member.is_leaver_now and not member.left_later as is_leaver,
     coalesce(member.left_later, false) as left_later,
@@ -75,13 +93,18 @@ left join {{ ref('int_status_segment') }} as segment
 left join reported_before
     on reported_before.la_code = member.la_code
     and reported_before.young_persons_id = member.young_persons_id
+left join reported_as
+    on member.is_status_later
+    and reported_as.la_code = member.la_code
+    and reported_as.young_persons_id = member.young_persons_id
+    and reported_as.census_point = member.census_point
 where not member.is_leaver_now
     or member.left_later
     or (
         member.is_reporting_point
-        and coalesce(reported_before.times_as_leaver, 0) = 0
+        and (reported_before.last_gone is null or reported_before.last_present > reported_before.last_gone)
         and (
-            reported_before.young_persons_id is not null
+            reported_before.last_present is not null
             or member.cohort_status_on >= {{ month_start('member.month_end') }}
         )
     )

@@ -57,6 +57,7 @@ ended_spell as (
         on rule.la_code = spell.la_code
         and spell.ends_before > {{ add_days('rule.previous_month_end', 1) }}
         and spell.ends_before <= {{ add_days('rule.month_end', 1) }}
+        and not spell.is_suspended
     inner join {{ ref('fct_cohort_month') }} as cohort
         on cohort.la_code = spell.la_code
         and cohort.person_id = spell.person_id

@@ -1,7 +1,7 @@
 {#  What ended each NEET spell: the first thing known of the person after it. A spell that goes on has no row, nor has one
     that is suspended by not knowing, for it has not ended (kpis.md section 4). #}
 with ended as (
-    select * from {{ ref('fct_neet_spell') }} where not is_open
+    select * from {{ ref('fct_neet_spell') }} where not is_open and not is_suspended
 ),
 
 following as (
@@ -19,6 +19,7 @@ following as (
         on segment.la_code = ended.la_code
         and segment.person_id = ended.person_id
         and segment.starts_on >= ended.ends_before
+        and segment.status_bucket <> 'NOT_KNOWN'
 )
 
 select
@@ -29,15 +30,15 @@ select
     ended.neet_start_on,
     ended.ends_before,
     {{ days_between('ended.neet_start_on', 'ended.ends_before') }} as neet_days,
-    coalesce(following.status_bucket, 'NOT_KNOWN') as ended_by,
+    following.status_bucket as ended_by,
     following.activity_code as next_activity_code,
     activity.activity_group as next_activity_group,
     activity.participation_route as next_participation_route,
-    case when activity.activity_spell_id is not null then {{ provider_code('activity') }} end as next_provider_code
+    {{ provider_code('activity') }} as next_provider_code
 from ended
-left join following
+inner join following
     on following.la_code = ended.la_code
     and following.neet_spell_id = ended.neet_spell_id
     and following.place = 1
-left join {{ ref('int_activity_spell') }} as activity
+inner join {{ ref('int_activity_spell') }} as activity
     on activity.la_code = following.la_code and activity.activity_spell_id = following.activity_spell_id

@@ -1,21 +1,38 @@
 {#  Of the spells that began in a month, how many still went on after so many weeks: a survival curve by entry month and
     group (Kaplan and Meier). A spell whose end cannot have been seen yet leaves the curve at that week, uncounted after
-    it, so young curves are short rather than wrong. The week's share is the product of the weekly shares that stayed. #}
-with spell as (
+    it, so young curves are short rather than wrong: one that goes on at the month reported, one since whose last NEET
+    day nothing is known, one of somebody who left the county first. The week's share is the product of the weekly
+    shares that stayed. #}
+with watched as (
     select
         spell.la_code,
-        {{ month_code('spell.neet_start_on') }} as entry_month,
         spell.neet_spell_id,
+        spell.neet_start_on,
         person.sen_group,
-        spell.is_open,
-        cast(floor({{ days_between(
-            'spell.neet_start_on',
-            'coalesce(spell.ends_before, ' ~ ends_before('point.period_end') ~ ')') }} / 7.0) as integer) as whole_weeks
+        spell.is_open or spell.is_suspended as is_going_on,
+        coalesce(spell.ends_before, {{ ends_before('point.period_end') }}) as seen_until,
+        case when status.is_leaver then person.cohort_status_on end as left_on
     from {{ ref('fct_neet_spell') }} as spell
     inner join {{ ref('int_reporting_point') }} as point
-        on point.la_code = spell.la_code and spell.neet_start_on <= point.period_end
+        on point.la_code = spell.la_code
     inner join {{ ref('int_young_person') }} as person
         on person.la_code = spell.la_code and person.person_id = spell.person_id
+    left join {{ ref('cohort_status_codes') }} as status
+        on status.cohort_status_code = person.cohort_status_code
+        and {{ valid_on('status', 'point.period_end') }}
+),
+
+spell as (
+    select
+        la_code,
+        {{ month_code('neet_start_on') }} as entry_month,
+        neet_spell_id,
+        sen_group,
+        is_going_on or coalesce(left_on < seen_until, false) as is_going_on,
+        cast(floor({{ days_between('neet_start_on', 'least(seen_until, left_on)') }} / 7.0) as integer) as whole_weeks
+    from watched
+    -- Whoever had left before it began was never ours to watch.
+    where left_on is null or left_on > neet_start_on
 ),
 
 grouped as (
@@ -24,7 +41,7 @@ grouped as (
         spell.entry_month,
         reporting_group.group_code,
         spell.whole_weeks,
-        spell.is_open
+        spell.is_going_on
     from spell
     inner join {{ ref('reporting_group') }} as reporting_group
         on not reporting_group.is_vulnerable_only
@@ -43,7 +60,7 @@ counted as (
         week.week_number,
         -- At risk of ending in this week, counted from 0: spells at least so long.
         count(*) as at_risk,
-        sum(case when grouped.whole_weeks = week.week_number and not grouped.is_open then 1 else 0 end) as ended
+        sum(case when grouped.whole_weeks = week.week_number and not grouped.is_going_on then 1 else 0 end) as ended
     from grouped
     inner join week
         on week.week_number <= grouped.whole_weeks
