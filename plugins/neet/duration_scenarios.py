@@ -275,11 +275,27 @@ def _days(first: dt.date, last: dt.date) -> Iterator[dt.date]:
 # -- dbt unit tests
 
 
-def _given(name: str, rows: list[dict] | None) -> dict:
-    return {"input": name} if rows is None else {"input": name, "rows": rows}
+def _seed(path: str, *columns: str) -> list[dict]:
+    """Rows of a seed as dbt takes them: what is empty is left out."""
+    file = PROJECT_ROOT / "dbt_project" / "seeds" / path
+    with file.open(encoding="utf-8", newline="") as handle:
+        return [
+            {name: row[name] for name in columns if row[name]} for row in csv.DictReader(handle)
+        ]
 
 
-def _test(name: str, says: str, model: str, given: dict[str, list[dict] | None], expect: list[dict]) -> dict:  # fmt: skip
+def _policy() -> list[dict]:
+    """The policy rows that NEET duration goes by, as they are in force."""
+    names = ("neet_gap_tolerance_days", "neet_over_", "support_repeat_")
+    rows = _seed("policy/policy.csv", "policy_id", "value", "valid_from", "valid_to")
+    return [row for row in rows if row["policy_id"].startswith(names)]
+
+
+def _given(name: str, rows: list[dict]) -> dict:
+    return {"input": name, "rows": rows}
+
+
+def _test(name: str, says: str, model: str, given: dict[str, list[dict]], expect: list[dict]) -> dict:  # fmt: skip
     return {
         "name": name,
         "description": says,
@@ -325,7 +341,7 @@ def unit_tests(scenarios: list[Scenario]) -> list[dict]:
                 {
                     "ref('int_status_segment')": list(one.segment_rows()),
                     "ref('int_reporting_point')": _points([one]),
-                    "ref('policy')": None,
+                    "ref('policy')": _policy(),
                 },
                 [
                     {k: v for k, v in row.items() if k != "la_code"}
@@ -401,8 +417,10 @@ def _band_test(scenarios: list[Scenario]) -> dict:
         "int_person_measure",
         {
             "ref('int_measured_month')": given,
-            "ref('neet_duration_band')": None,
-            "ref('policy')": None,
+            "ref('neet_duration_band')": _seed(
+                "kpi/neet_duration_band.csv", "band_code", "measure", "more_than_days", "up_to_days"
+            ),
+            "ref('policy')": _policy(),
         },
         expect,
     )
@@ -466,7 +484,7 @@ def _repeat_test(one: Scenario) -> dict:
                     "previous_month_end": one.month.replace(day=1) - DAY,
                 }
             ],
-            "ref('policy')": None,
+            "ref('policy')": _policy(),
             "ref('reporting_group')": [
                 {"group_code": "ALL", "sen_group": None, "is_vulnerable_only": False}
             ],
