@@ -50,3 +50,66 @@ having
     {{ 'or' if not loop.last }}
     {% endfor %}
 {% endtest %}
+
+{#  The parts of each movement account sum to its change, in integers: numerators, cohorts and rates. #}
+{% test account_sums_exactly(model) %}
+{%- set keys = 'la_code, opening_id, closing_id, area_type, area_code, group_code, measure' %}
+{%- set counts = ['opening_numerator', 'opening_denominator', 'waypoint_numerator', 'waypoint_denominator',
+                  'closing_numerator', 'closing_denominator'] %}
+select {{ keys }}, {{ counts | join(', ') }}
+from {{ model }}
+group by {{ keys }}, {{ counts | join(', ') }}
+having
+    opening_numerator + sum(numerator_effect) <> closing_numerator
+    or opening_denominator + sum(denominator_effect) <> closing_denominator
+    or sum(rate_effect_numerator)
+        <> closing_numerator * opening_denominator * waypoint_denominator
+        - opening_numerator * waypoint_denominator * closing_denominator
+{% endtest %}
+
+{#  What the accounts say of each numerator and cohort is what the counts of the two positions say. #}
+{% test account_is_whole(model) %}
+with position as (
+    select la_code, position_id, basis, month_end from {{ ref('int_position_list') }} where place_in_order is not null
+),
+
+count_at as (
+    {% for measure in movement_measures() %}
+    select
+        position.la_code, position.position_id, counted.area_type, counted.area_code, counted.group_code,
+        '{{ measure }}' as measure, counted.{{ measure }} as numerator, counted.cohort as denominator
+    from position
+    inner join {{ ref('int_cohort_count') }} as counted
+        on counted.la_code = position.la_code
+        and counted.basis = position.basis
+        and counted.month_end = position.month_end
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+change as (
+    select
+        la_code, opening_id, closing_id, area_type, area_code, group_code, measure,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from (
+        {% for end, sign in (('opening', '-'), ('closing', '')) %}
+        select
+            pair.la_code, pair.opening_id, pair.closing_id, area_type, area_code, group_code, measure,
+            {{ sign }}numerator as numerator, {{ sign }}denominator as denominator
+        from {{ ref('int_position_pair') }} as pair
+        inner join count_at
+            on count_at.la_code = pair.la_code and count_at.position_id = pair.{{ end }}_id
+        where pair.is_in_mart
+        union all
+        {% endfor %}
+        select
+            la_code, opening_id, closing_id, area_type, area_code, group_code, measure,
+            -numerator_effect, -denominator_effect
+        from {{ model }}
+    ) as counted
+    group by la_code, opening_id, closing_id, area_type, area_code, group_code, measure
+)
+
+select * from change where numerator <> 0 or denominator <> 0
+{% endtest %}

@@ -1,0 +1,1 @@
+{{ movement_account('(' ~ movement_effects(ref('fct_movement')) ~ ')') }}
