@@ -18,8 +18,9 @@ from neet.settings import PROJECT_ROOT
 pytestmark = pytest.mark.slow
 
 DENOMINATOR = "fct_cohort_month"
-GATEWAYS = {DENOMINATOR, "int_measured_month"}
-"""Past these everything upstream is the cohort's own business; the second adds what was submitted of it."""
+GATEWAYS = {DENOMINATOR, "int_measured_month", "int_position"}
+"""Past these everything upstream is the cohort's own business; the second adds what was submitted of it, the third also
+what a submission said that another of the same point has replaced (the test account_is_whole holds them together)."""
 
 PEOPLE = {
     "hist_core_plus_people", "hist_core_plus_activities", "int_young_person", "int_person_month", "int_activity_spell",
@@ -130,7 +131,7 @@ class Graph:
             "reads what was submitted, not by int_measured_month": {
                 name for name in self.models if "source submitted.cohort_month" in self.reads[name]
             }
-            - {"int_measured_month", "fct_submission_change"},
+            - {"int_measured_month", "int_position", "fct_submission_change"},
         }
 
 
