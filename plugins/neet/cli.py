@@ -21,6 +21,7 @@ from rich.table import Table
 
 from neet.feeds import commands
 from neet.identity.commands import identity
+from neet.movement_command import movement
 from neet.settings import NotSetUp, Settings
 
 DONE, FAILED, HELD = 0, 1, 3
@@ -957,6 +958,7 @@ def rebuild(output: Output, yes: bool) -> None:
 main.add_command(commands.collections)
 main.add_command(commands.chase)
 main.add_command(identity)
+main.add_command(movement)
 
 if __name__ == "__main__":
     main()

@@ -24,10 +24,6 @@ from neet.settings import Settings
 BASES = ("restated", "as_submitted")
 FLOWS = {"neet_joiners": (0, 1), "neet_leavers": (1, 0)}
 """Measures that compare two month ends: NEET at the one before, NEET at this one."""
-SOURCES = {
-    "activity": ("core_plus_activities", "hist_core_plus_activities", "activity_id"),
-    "person": ("core_plus_people", "hist_core_plus_people", "young_persons_id"),
-}
 
 VALUE = """
 select value.*, definition.name, definition.definition, definition.numerator_measure, definition.denominator_measure,
@@ -101,7 +97,7 @@ with wanted as (
     select * from unnest(%(ids)s::text[], %(ends)s::date[], %(seqs)s::bigint[]) as wanted (id, month_end, known_seq)
 ),
 person_row as (
-    select 'person' as kind, wanted.id, wanted.month_end, version.row_key, version.known_from_seq, version.line_number,
+    select 'person' as kind, wanted.id, wanted.month_end, wanted.known_seq, version.row_key, version.known_from_seq, version.line_number,
            version.row_hash, version.is_stale, cast(null as text) as activity_id
     from wanted
     inner join hist.hist_core_plus_people as version
@@ -110,10 +106,10 @@ person_row as (
         and (version.known_to_seq is null or version.known_to_seq > wanted.known_seq) and not version.is_deleted
 ),
 activity_row as (
-    select 'activity' as kind, wanted.id, wanted.month_end, version.row_key, version.known_from_seq, version.line_number,
+    select 'activity' as kind, wanted.id, wanted.month_end, wanted.known_seq, version.row_key, version.known_from_seq, version.line_number,
            version.row_hash, version.is_stale, version.activity_id,
            row_number() over (
-               partition by wanted.id, wanted.month_end
+               partition by wanted.id, wanted.month_end, wanted.known_seq
                order by version.start_on desc, version.ascertained_on desc nulls last,
                         version.verified_on desc nulls last, version.activity_id collate "C" desc
            ) as newest
@@ -125,9 +121,10 @@ activity_row as (
         and version.start_on <= to_char(wanted.month_end, 'YYYY-MM-DD')
         and (coalesce(version.end_on, '') = '' or version.end_on >= to_char(wanted.month_end, 'YYYY-MM-DD'))
 )
-select kind, id, month_end, row_key, known_from_seq, line_number, row_hash, is_stale from person_row
+select kind, id, month_end, known_seq, row_key, known_from_seq, line_number, row_hash, is_stale from person_row
 union all
-select kind, id, month_end, row_key, known_from_seq, line_number, row_hash, is_stale from activity_row where newest = 1
+select kind, id, month_end, known_seq, row_key, known_from_seq, line_number, row_hash, is_stale from activity_row
+where newest = 1
 """
 
 DELIVERIES = """
@@ -135,7 +132,10 @@ select delivery_seq, delivery_id, feed, file_name, landing_path, file_sha256, ac
 from control.delivery where delivery_seq = any(%(seqs)s)
 """
 
-KNOWN = "select known_seq from published_internal.build"
+NOW = """
+select max(known_seq) as known_seq from control.build
+where lineage = 'live' and status in ('built', 'published')
+"""
 
 
 class NoSuchValue(LookupError):
@@ -343,34 +343,15 @@ def _with_rows(
     states = {
         (row["month_end"], row["person_id"]): row for row in rows(query, months=ends, people=people)
     }
-    now = rows("select max(known_seq) as known_seq from control.build where lineage = 'live' and status in ('built', 'published')")[0]["known_seq"]  # fmt: skip
+    now = known_now(rows)
     keys = [states[row["month_end"], row["person_id"]] for row in counted]
-    found = rows(
-        ROWS,
-        ids=[key["young_persons_id"] for key in keys],
-        ends=[key["month_end"] for key in keys],
-        seqs=[key.get("known_seq") or now for key in keys],
+    behind = rows_behind(
+        rows,
+        [
+            (state["young_persons_id"], state["month_end"], state.get("known_seq") or now)
+            for state in keys
+        ],
     )
-    deliveries = {
-        row["delivery_seq"]: row
-        for row in rows(DELIVERIES, seqs=sorted({row["known_from_seq"] for row in found}))
-    }
-    by_person: dict[tuple, list[SourceRow]] = defaultdict(list)
-    for row in found:
-        delivery = deliveries[row["known_from_seq"]]
-        by_person[row["month_end"], row["id"]].append(
-            SourceRow(
-                row["kind"],
-                delivery["feed"],
-                row["row_key"],
-                row["known_from_seq"],
-                delivery["file_name"],
-                delivery["landing_path"],
-                row["line_number"],
-                row["row_hash"],
-                row["is_stale"],
-            )  # fmt: skip
-        )
     return tuple(
         PersonMonth(
             row["month_end"],
@@ -382,14 +363,57 @@ def _with_rows(
             state["status_bucket"],
             state["is_lapsed"],
             state["neet_days"],
-            tuple(
-                sorted(
-                    by_person[row["month_end"], state["young_persons_id"]], key=lambda one: one.kind
-                )
-            ),
+            behind[state["young_persons_id"], row["month_end"], state.get("known_seq") or now],
         )  # fmt: skip
         for row, state in zip(counted, keys, strict=True)
     )
+
+
+def known_now(rows: Callable) -> int:
+    """Up to which delivery the live lineage has seen."""
+    return rows(NOW)[0]["known_seq"]
+
+
+def rows_behind(
+    rows: Callable, keys: Iterable[tuple[str, Any, int]]
+) -> dict[tuple[str, Any, int], tuple[SourceRow, ...]]:
+    """The source rows that states of people rest on: of each, the person's row and the activity in force.
+
+    Args:
+        rows: runs a query with named values for the authority and gives dictionaries.
+        keys: ``(young_persons_id, month_end, known_seq)``: whose state, at which day, as known at which delivery.
+    """
+    wanted = sorted(set(keys))
+    ids, ends, seqs = (
+        (list(column) for column in zip(*wanted, strict=True)) if wanted else ([], [], [])
+    )
+    found = rows(ROWS, ids=ids, ends=ends, seqs=seqs) if wanted else []
+    behind: dict[tuple, list[SourceRow]] = {key: [] for key in wanted}
+    for row, source in zip(found, source_rows(rows, found), strict=True):
+        behind[row["id"], row["month_end"], row["known_seq"]].append(source)
+    return {key: tuple(sorted(of, key=lambda one: one.kind)) for key, of in behind.items()}
+
+
+def source_rows(rows: Callable, found: list[dict]) -> list[SourceRow]:
+    """Versions of rows, as queries give them, with the delivery and file of each."""
+    deliveries = {
+        row["delivery_seq"]: row
+        for row in rows(DELIVERIES, seqs=sorted({row["known_from_seq"] for row in found}))
+    }
+    return [
+        SourceRow(
+            row["kind"],
+            (delivery := deliveries[row["known_from_seq"]])["feed"],
+            row["row_key"],
+            row["known_from_seq"],
+            delivery["file_name"],
+            delivery["landing_path"],
+            row["line_number"],
+            row["row_hash"],
+            row["is_stale"],
+        )
+        for row in found
+    ]
 
 
 @dataclass(frozen=True)
