@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from psycopg import sql
 
+from neet import increments
 from neet import lineage as events
 from neet.census import CensusRun
 from neet.database import connect
@@ -106,8 +107,12 @@ def build_live(
     layer: str | None = None,
     known_seq: int | None = None,
     build_id: int | None = None,
+    full_refresh: bool = False,
 ) -> Build:
     """Build the live lineage, whole or one layer of it.
+
+    Tables are brought up to date by what changed since they were made (:mod:`neet.increments`); what was done to each
+    stands in ``control.model_state`` and, in brief, in the build's row.
 
     A whole build, or the first layer, begins a new build and resolves its known time; the other layers go on with the
     ``build_id`` that the first returned.
@@ -116,6 +121,7 @@ def build_live(
         layer: one of :data:`LAYERS`; None builds all of them.
         known_seq: see deliveries up to this one; default: everything accepted so far. Only at the beginning.
         build_id: the build to go on with; required for every layer but the first.
+        full_refresh: make every table anew, whatever changed. Of the layers built by this call.
     Raises:
         BuildFailed: a model or test failed; the build is marked as failed.
         BuildRefused: ``known_seq`` lies before what is published or after what is accepted, the build to go on with
@@ -134,10 +140,18 @@ def build_live(
             build = _begin_live(settings, dsn_builder, known_seq)
         else:
             build = _resume_live(dsn_builder, build_id)
-        variables = {"lineage": "live", "known_seq": build.known_seq, "la_code": settings.la_code}
+        variables = {
+            "lineage": "live",
+            "known_seq": build.known_seq,
+            "la_code": settings.la_code,
+            "macros": increments.macros_fingerprint(settings),
+        }
         with _recorded(dsn_builder, build) as outcome:
             if begins:
                 dbt_properties.write(settings)
+                increments.tidy(dsn_builder)
+            if full_refresh:
+                increments.forget(dsn_builder)
             with _seeds(settings, dsn_builder, outcome, variables):
                 if layer in AROUND_LINKAGE:
                     before, after = AROUND_LINKAGE[layer]
@@ -364,7 +378,7 @@ def _rename_schema(dsn: str, building: str, final: str) -> None:
 
 
 # What differs from run to run: given in the environment (macro run_value), for dbt parses anew when a variable changes.
-RUN_VALUES = ("known_seq", "census_point", "period_end")
+RUN_VALUES = ("known_seq", "census_point", "period_end", "macros")
 
 
 # -- running dbt -----------------------------------------------------------------------------------------------------

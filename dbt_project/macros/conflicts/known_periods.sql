@@ -5,7 +5,7 @@
 
 {#  First delivery that no longer says so, as this run knows it. #}
 {% macro known_until(column='known_to_seq') -%}
-    case when {{ column }} <= {{ known_seq() }} then {{ to_long(column) }} else {{ open_seq() }} end
+    case when {{ column }} <= {{ newest_seq() }} then {{ to_long(column) }} else {{ open_seq() }} end
 {%- endmacro %}
 
 {#  The first delivery of the day on which something dated begins: 0 when that lies before the first delivery,

@@ -17,9 +17,9 @@
 (
     select *
     from {{ relation }}
-    where {{ from_column }} <= {{ known_seq() }}
+    where {{ from_column }} <= {{ newest_seq() }}
     {% if to_column and versions == 'current' %}
-        and ({{ to_column }} is null or {{ to_column }} > {{ known_seq() }})
+        and ({{ to_column }} is null or {{ to_column }} > {{ newest_seq() }})
         and not is_deleted
     {% endif %}
     {% if is_census() %}

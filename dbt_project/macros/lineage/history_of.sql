@@ -21,7 +21,7 @@ with changes as (
             max(delivery_seq) as delivery_seq,
             max(case when operation <> 'S' then delivery_seq end) as version_seq
         from {{ source('raw', feed) }}
-        where delivery_seq <= {{ known_seq() }} and {{ la_filter() }}
+        where delivery_seq <= {{ newest_seq() }} and {{ la_filter() }}
         group by la_code, row_key
     ) as newest
         on newest.la_code = changed.la_code
@@ -37,6 +37,7 @@ with changes as (
             rows between unbounded preceding and current row
         ) as version_seq
     from {{ source('raw', feed) }} as changed
+    where delivery_seq <= {{ newest_seq() }}
     window key_in_order as (partition by la_code, row_key order by delivery_seq)
     {% endif %}
 )

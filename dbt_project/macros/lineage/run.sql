@@ -14,3 +14,6 @@
 {% endmacro %}
 
 {% macro known_seq() %}{{ return(run_value('known_seq')) }}{% endmacro %}
+
+{#  The same inside a statement, marked, so that the ledger can tell a statement that changed from one that sees further. #}
+{% macro newest_seq() %}{{ return('/* known_seq */ ' ~ known_seq()) }}{% endmacro %}

@@ -1,3 +1,7 @@
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with characteristic as (
     select
         la_code,

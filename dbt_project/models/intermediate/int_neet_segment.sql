@@ -2,6 +2,10 @@
     education, employment or training (EET), and of anything else. An EET run longer than the tolerance, or still going
     on at the month reported, breaks the life in two, and so does anything else; whatever NEET runs remain together are
     one spell, however long the person was not known in between. docs/neet-duration.md has the rules and their cases. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with segment as (
     select
         segment.la_code,

@@ -1,6 +1,10 @@
 {#  Everybody the authority leads for, at every month end since the first extract, with what they were doing. Leavers
     go to the DfE once, so they stand in the month reported only: those who left in it, or who were reported as present
     when they were last reported (nccis.md section 3.4). #}
+{{ config(
+    meta={'increment': {'by': 'person', 'narrow': ['return_record']}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with person as (
     select * from {{ ref('int_young_person') }} where has_lead_responsibility
 ),

@@ -1,5 +1,9 @@
 {#  The guarantee record that each person's node must hold at the month reported (nccis.md section 6): from April until
     the academic year ends that of their own year group, afterwards that of the year group they have just left. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with guarantee as (
     select
         la_code,

@@ -1,5 +1,9 @@
 {#  Each person's time, cut wherever the activity in force changes or lapses, and glued together again where nothing
     changed. From the first activity on there is no hole: a stretch without an activity is a segment of its own. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with activity as (
     select *
     from {{ ref('int_activity_spell') }}

@@ -1,3 +1,7 @@
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with person as (
     select * from {{ as_known(ref('hist_core_plus_people')) }} as known
 ),

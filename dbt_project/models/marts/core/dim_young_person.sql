@@ -1,5 +1,9 @@
 {#  Every version of every person that has been known. Validity is the date of the extract that first said so: Core+ does
     not date its changes. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with version as (
     select
         known.*,

@@ -1,3 +1,7 @@
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 select
     la_code,
     activity_spell_id,

@@ -1,3 +1,7 @@
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with vulnerable as (
     select distinct
         month_end.la_code,

@@ -1,6 +1,10 @@
 {#  Who becomes not known in the coming months because nobody confirms what they do: everybody who counts at the month
     reported and whose activity lapses by one of the next month ends. It is the status of that day read off the segments
     that are known now, so an activity that ends, or one that is planned to follow, is taken into account. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with horizon as {{ forecast_months() }},
 
 -- Whoever counts now, not known people apart: they cannot become it.

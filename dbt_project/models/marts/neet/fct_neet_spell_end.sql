@@ -1,5 +1,9 @@
 {#  What ended each NEET spell: the first thing known of the person after it. A spell that goes on has no row, nor has one
     that is suspended by not knowing, for it has not ended (kpis.md section 4). #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with ended as (
     select * from {{ ref('fct_neet_spell') }} where not is_open and not is_suspended
 ),

@@ -1,6 +1,10 @@
 {#  Who may be offered support, and why (committee paper 5.1.5): each reason is a column of its own, so that a service
     can count them, and a reason that the authority has switched off is null, not false. Young people whom the Virtual
     School looks after are named with that reason and are not eligible here: it supports them itself. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with person as (
     select * from {{ ref('fct_cohort_month') }} where is_measured or year_group = 11
 ),

@@ -1,5 +1,9 @@
 {#  Who is counted, twice over: as it is known now (restated), and as it was in the return (as_submitted). A census build
     counts its own point as submitted: if it is signed, that is what it will be. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with restated as (
     select * from {{ ref('fct_cohort_month') }} where is_in_denominator
 ),

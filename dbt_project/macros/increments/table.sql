@@ -1,0 +1,224 @@
+{#  Tables of the live lineage are made by the ledger: left alone while nothing they read has changed, otherwise made
+    anew and put in the place of the old one, or, for a model that says how (meta entry `increment`), brought up to date
+    in place:
+
+        by: key      a history: the keys that deliveries brought since
+        by: person   rows of one person follow from rows of the same person upstream, and from small tables that are the
+                     same for everybody. Only the people whose upstream rows changed are made again, and of these only
+                     those whose rows came out other than before are written.
+
+    A census build makes plain tables. #}
+{% materialization table, adapter='postgres' %}
+    {% if not ledger_is_kept() %}
+        {{ return(make_whole(none)) }}
+    {% endif %}
+    {% set steps = increment_of(model) %}
+    {% set raw_file = "" %}
+    {% if steps.get('by') == 'key' %}
+        {% set raw_file = run_query("select " ~ file_of(raw_of(model).relation_name)).rows[0][0] %}
+    {% endif %}
+    {% set step = next_step(steps, raw_file) %}
+    {% if step.mode == 'unchanged' %}
+        {% do store_raw_result('main', 'UNCHANGED', 'UNCHANGED', '0') %}
+        {{ adapter.commit() }}
+        {{ return({'relations': [this.incorporate(type='table')]}) }}
+    {% elif step.mode == 'full' %}
+        {{ return(make_whole(step)) }}
+    {% elif steps.by == 'key' %}
+        {{ return(replace_keys(step)) }}
+    {% else %}
+        {{ return(replace_people(step)) }}
+    {% endif %}
+{% endmaterialization %}
+
+{#  dbt's own way: a new table is made and takes the place of the old one in one transaction. #}
+{% macro make_whole(step) %}
+    {% set existing = load_cached_relation(this) %}
+    {% set target = this.incorporate(type='table') %}
+    {% set intermediate = make_intermediate_relation(target) %}
+    {% set backup = make_backup_relation(target, 'table' if existing is none else existing.type) %}
+    {{ drop_relation_if_exists(load_cached_relation(intermediate)) }}
+    {{ drop_relation_if_exists(load_cached_relation(backup)) }}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% call statement('main') -%}
+        {{ get_create_table_as_sql(False, intermediate, sql) }}
+    {%- endcall %}
+    {% set rows = load_result('main').response.rows_affected | int %}
+    {% do create_indexes(intermediate) %}
+    {% if existing is not none %}
+        {{ adapter.rename_relation(existing, backup) }}
+    {% endif %}
+    {{ adapter.rename_relation(intermediate, target) }}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% if step is not none %}
+        {% set is_compared = not increment_of(model) and rows <= compared_up_to() %}
+        {% do note_run(step, 'full' if increment_of(model) else 'rebuilt', true, rows_written=rows,
+            content=content_of(target) if is_compared else 'null') %}
+        {% if increment_of(model).get('by') == 'key' %}{% do note_core_plus_people() %}{% endif %}
+    {% endif %}
+    {% do apply_grants(target, config.get('grants'), should_revoke=should_revoke(existing, full_refresh_mode=True)) %}
+    {% do persist_docs(target, model) %}
+    {{ adapter.commit() }}
+    {{ drop_relation_if_exists(backup) }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target]}) }}
+{% endmacro %}
+
+{#  Rows up to which a rebuilt table is compared with what it was before; a larger one counts as changed. #}
+{% macro compared_up_to() %}{{ return(500000) }}{% endmacro %}
+
+{% macro raw_of(node) %}
+    {% for id in node.depends_on.nodes if id in graph.sources and graph.sources[id].source_name == 'raw' %}
+        {{ return(graph.sources[id]) }}
+    {% endfor %}
+{% endmacro %}
+
+{#  Does a history say whose a row is in Core+'s own number? #}
+{% macro names_core_plus_person(node) %}
+    {{ return(increment_of(node).get('by') == 'key' and 'young_persons_id' in node.columns) }}
+{% endmacro %}
+
+{#  A history follows key by key from the raw rows, which are only ever added to: a key without a row of a delivery that
+    was not seen before is as it was. #}
+{% macro replace_keys(step) %}
+    {% set raw = raw_of(model) %}
+    {% set seen = step.state['known_seq'] | int %}
+    {% call statement('keys') %}
+        create temporary table touched_key on commit drop as
+        select distinct la_code, row_key from {{ raw.relation_name }}
+        where delivery_seq > {{ seen }} and delivery_seq <= {{ known_seq() }}
+    {% endcall %}
+    {% call statement('keys_known') %} analyze touched_key {% endcall %}
+    {% call statement('raw_rows') %}
+        create temporary view touched_raw as
+        select changed.* from {{ raw.relation_name }} as changed
+        inner join touched_key on touched_key.la_code = changed.la_code and touched_key.row_key = changed.row_key
+    {% endcall %}
+    {% set deleted = run_writing("delete from " ~ this ~ " as hist using touched_key where touched_key.la_code = hist.la_code"
+        ~ " and touched_key.row_key = hist.row_key", 'gone') %}
+    {% set inserted = run_writing("insert into " ~ this ~ " " ~ sql | replace(raw.relation_name, 'touched_raw'), 'new') %}
+    {% if names_core_plus_person(model) %}
+        {% do note_core_plus_people('inner join touched_key on touched_key.la_code = hist.la_code and touched_key.row_key = hist.row_key') %}
+        {% call statement('people') %}
+            insert into control.touched_person (model, stamp, la_code, person_id)
+            select distinct '{{ model.name }}', {{ step.stamp }}, hist.la_code, {{ person_key('hist.la_code', 'hist.young_persons_id') }}
+            from {{ this }} as hist
+            inner join touched_key on touched_key.la_code = hist.la_code and touched_key.row_key = hist.row_key
+            where hist.young_persons_id is not null
+        {% endcall %}
+    {% endif %}
+    {% call statement('tidy') %} drop view touched_raw {% endcall %}
+    {% do note_run(step, 'increment', is_whole=not names_core_plus_person(model) and inserted > 0, has_changed=inserted > 0,
+        rows_written=deleted + inserted) %}
+    {% do store_raw_result('main', 'INCREMENT ' ~ inserted, 'INCREMENT', (deleted + inserted) | string) %}
+    {{ adapter.commit() }}
+    {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmacro %}
+
+{#  The numbers behind the hashes, of whom a history speaks. #}
+{% macro note_core_plus_people(only='') %}
+    {% if names_core_plus_person(model) %}
+        {% call statement('numbers') %}
+            insert into control.core_plus_person (la_code, person_id, young_persons_id)
+            select hist.la_code, {{ person_key('hist.la_code', 'hist.young_persons_id') }}, hist.young_persons_id
+            from (
+                select distinct hist.la_code, hist.young_persons_id from {{ this }} as hist {{ only }}
+                where hist.young_persons_id is not null
+                except
+                select la_code, young_persons_id from control.core_plus_person
+            ) as hist
+            on conflict do nothing
+        {% endcall %}
+    {% endif %}
+{% endmacro %}
+
+{#  Runs a statement that writes; returns how many rows. #}
+{% macro run_writing(statement_text, name) %}
+    {% call statement(name) %} {{ statement_text }} {% endcall %}
+    {{ return([load_result(name).response.rows_affected | int, 0] | max) }}
+{% endmacro %}
+
+{#  The people whose upstream rows changed are made again from their own rows alone. Of them, whoever comes out other than
+    before is written: their rows are replaced, and they are named in control.touched_person for whoever reads next. #}
+{% macro replace_people(step) %}
+    {% set steps = increment_of(model) %}
+    {% set due = steps.get('due', {}) %}
+    {% call statement('touched') %}
+        create temporary table touched_now on commit drop as
+        select touched.la_code, touched.person_id, known.young_persons_id
+        from (
+            select distinct la_code, person_id from control.touched_person
+            where stamp > {{ step.since }} and model in ('{{ step.changed | join("', '") }}')
+            {% for upstream, dated in due.items() if upstream in step.changed %}
+            union
+            select la_code, person_id from {{ relation_of(dated) }}
+            where starts_on > cast('{{ step.state["mark"] }}' as date) or ends_before > cast('{{ step.state["mark"] }}' as date)
+            {% endfor %}
+        ) as touched
+        left join control.core_plus_person as known
+            on known.la_code = touched.la_code and known.person_id = touched.person_id
+    {% endcall %}
+    {% call statement('touched_known') %} analyze touched_now {% endcall %}
+    {% set people = run_query("select count(*) from touched_now").rows[0][0] | int %}
+    {% set narrowed = {} %}
+    {% for id in model.depends_on.nodes %}
+        {% set up = graph.nodes.get(id) or graph.sources.get(id) %}
+        {% set column = none %}
+        {% if up.resource_type == 'model' and (increment_of(up).get('by') == 'person') %}
+            {% set column = 'person_id' %}
+        {% elif up.resource_type == 'model' and names_core_plus_person(up) or up.name in steps.get('narrow', []) %}
+            {% set column = 'young_persons_id' %}
+        {% endif %}
+        {% if column %}
+            {% set view = 'touched__' ~ up.name %}
+            {% do narrowed.update({up.relation_name: view}) %}
+            {% call statement('narrow') %}
+                create temporary view {{ view }} as
+                select * from {{ up.relation_name }} as whole
+                where (whole.la_code, whole.{{ column }}) in (
+                    select la_code, {{ column }} from touched_now where {{ column }} is not null
+                )
+            {% endcall %}
+        {% endif %}
+    {% endfor %}
+    {% set text = namespace(sql=sql) %}
+    {% for relation, view in narrowed.items() %}
+        {% set text.sql = text.sql | replace(relation, view) %}
+    {% endfor %}
+    {% set columns = adapter.get_columns_in_relation(this) | map(attribute='quoted') | join(', ') %}
+    {% call statement('made_table') %} create temporary table made_now (like {{ this }}) on commit drop {% endcall %}
+    {% call statement('made') %}
+        insert into made_now ({{ columns }})
+        select {{ columns }} from ({{ text.sql }}) as made
+        where (made.la_code, made.person_id) in (select la_code, person_id from touched_now)
+    {% endcall %}
+    {% call statement('stood') %}
+        create temporary table other_now on commit drop as
+        select distinct la_code, person_id
+        from (
+            select {{ columns }}, 1 as side from made_now
+            union all
+            select {{ columns }}, -1 from {{ this }} as stood
+            where (stood.la_code, stood.person_id) in (select la_code, person_id from touched_now)
+        ) as both_sides
+        group by {{ columns }}
+        having sum(side) <> 0
+    {% endcall %}
+    {% call statement('other_known') %} analyze other_now {% endcall %}
+    {% set deleted = run_writing("delete from " ~ this ~ " as stood using other_now where other_now.la_code = stood.la_code"
+        ~ " and other_now.person_id = stood.person_id", 'gone') %}
+    {% set inserted = run_writing("insert into " ~ this ~ " (" ~ columns ~ ") select " ~ columns ~ " from made_now"
+        ~ " where (la_code, person_id) in (select la_code, person_id from other_now)", 'new') %}
+    {% set others = run_writing("insert into control.touched_person (model, stamp, la_code, person_id) select '" ~ model.name ~ "', "
+        ~ step.stamp ~ ", la_code, person_id from other_now", 'people') %}
+    {% for view in narrowed.values() %}
+        {% call statement('tidy') %} drop view {{ view }} {% endcall %}
+    {% endfor %}
+    {% do note_run(step, 'increment', is_whole=false, has_changed=others > 0, people=people, rows_written=deleted + inserted) %}
+    {% do store_raw_result('main', 'INCREMENT ' ~ people ~ ' people, ' ~ others ~ ' other than before', 'INCREMENT',
+        (deleted + inserted) | string) %}
+    {{ adapter.commit() }}
+    {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmacro %}
