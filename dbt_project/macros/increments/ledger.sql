@@ -66,26 +66,27 @@
         since    stamp of the run before
         state    the ledger's row of the run before, or none
         changed  names of upstreams that have changed since #}
-{% macro next_step(steps, extra='') %}
+{% macro next_step(steps, extra='', own=none) %}
+    {% set own = own or model.name %}
     {% set names = upstreams_of(model) %}
     {% call statement('stamp', fetch_result=True) %} select nextval('control.model_stamp') as stamp {% endcall %}
     {% set stamp = load_result('stamp').table.rows[0][0] | int %}
     {% set fingerprint = fingerprint_of(model, sql ~ extra) %}
     {% set rows = run_query(
         "select model, ran_at, changed_at, full_at, known_seq, mark, fingerprint = '" ~ fingerprint ~ "' as is_same"
-        ~ " from control.model_state where model in ('" ~ (names + [model.name]) | join("', '") ~ "')").rows %}
+        ~ " from control.model_state where model in ('" ~ (names + [own]) | join("', '") ~ "')").rows %}
     {% set states = {} %}
     {% for row in rows %}{% do states.update({row['model']: row}) %}{% endfor %}
-    {% set state = states.get(model.name) %}
+    {% set state = states.get(own) %}
     {% set step = {'stamp': stamp, 'fingerprint': fingerprint, 'state': state, 'changed': [], 'mode': 'full',
                    'since': state['ran_at'] | int if state else 0, 'names': names} %}
-    {% set existing = load_cached_relation(this) %}
+    {% set existing = load_cached_relation(this) if model.resource_type == 'model' %}
     {% set unknown = names | reject('in', states) | list %}
     {% if flags.FULL_REFRESH %}
         {% do step.update({'reason': 'asked for'}) %}
-    {% elif existing is none or state is none %}
+    {% elif state is none or (model.resource_type == 'model' and existing is none) %}
         {% do step.update({'reason': 'never built'}) %}
-    {% elif existing.type != 'table' %}
+    {% elif model.resource_type == 'model' and existing.type != 'table' %}
         {% do step.update({'reason': 'was a ' ~ existing.type}) %}
     {% elif not state['is_same'] %}
         {% do step.update({'reason': 'its code, columns or configuration changed'}) %}
