@@ -184,7 +184,8 @@
     where state.fingerprint is distinct from excluded.fingerprint
 {% endmacro %}
 
-{#  Before anything is built: which tables that dbt does not own have changed since the last look. What can change in a
+{#  Before anything is built: which tables that dbt does not own, and which seeds (somebody may have put a row right by
+    hand), have changed since the last look. What can change in a
     source stands in its meta entry `changes`: `rows` (default: hash them all), `appended` (nobody may update or delete:
     count them), or SQL. What a run reads of a source also depends on how far it sees, unless `is_known` is false. #}
 {% macro note_sources() %}
@@ -207,6 +208,10 @@
                 {% set content = content ~ " || ' at " ~ known_seq() ~ "'" %}
             {% endif %}
             {% do looks.append("select 'source:" ~ source.source_name ~ "." ~ source.name ~ "' as model, " ~ content ~ " as content") %}
+        {% endfor %}
+        {% set loaded = run_query("select tablename from pg_tables where schemaname = 'reference'").columns[0].values() %}
+        {% for id, node in graph.nodes.items() if node.resource_type == 'seed' and node.alias in loaded %}
+            {% do looks.append("select 'seed:" ~ node.name ~ "' as model, " ~ content_of(node.relation_name) ~ " as content") %}
         {% endfor %}
         {% call statement('sources') %}
             insert into control.model_state as state (model, ran_at, changed_at, full_at, content, mode, reason)
