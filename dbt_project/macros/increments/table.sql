@@ -129,6 +129,8 @@
                 except
                 select la_code, young_persons_id from control.core_plus_person
             ) as hist
+            -- Several histories at a time tell of the same people: all in one order, or they wait for each other for ever.
+            order by 1, 2
             on conflict do nothing
         {% endcall %}
     {% endif %}
