@@ -51,6 +51,8 @@ PARTS = {
 }
 """Every part, in the order in which an account is told."""
 
+LEFT_OUT = "is left out of the rates"
+
 POSITIONS = """
 select position_id, basis, census_point, month_end, known_seq, place_in_order is not null as is_counted
 from intermediate.int_position_list where la_code = %(la)s
@@ -345,14 +347,18 @@ def movers(connection: psycopg.Connection, found: Account) -> list[Mover]:
     for effect in effects:
         ypid = effect["young_persons_id"]
         before, after = (behind[ypid, *end] for end in legs[effect["leg_number"]])
+        why = _why(effect, standing.get(effect["person_id"], ""))
         told.append(
             Mover(
                 effect["part"],
                 "COHORT_SIZE" if effect["side"] == "denominator" else effect["change"],
                 effect["effect"],
                 ypid,
-                _why(effect, standing.get(effect["person_id"], "")),
-                _telling(effect, before, after, between.get((ypid, effect["leg_number"]), ())),
+                why,
+                _telling(
+                    effect["change"] in ("RECODED", "LAPSED", "CONFIRMED") or LEFT_OUT in why,
+                    before, after, between.get((ypid, effect["leg_number"]), ()),
+                ),
                 before,
             )
         )  # fmt: skip
@@ -501,22 +507,23 @@ def _between(rows: Callable, effects: list[dict], legs: dict) -> dict[tuple, tup
 
 
 def _telling(
-    effect: dict, before: tuple, after: tuple, between: tuple[SourceRow, ...]
+    is_by_activity: bool, before: tuple, after: tuple, between: tuple[SourceRow, ...]
 ) -> tuple[SourceRow, ...]:
     """The rows that made a change: what is in force after it and was not before; failing that, what became known in
     between; failing that nothing new was said, and the row that stood there anyhow did it: its currency ran out, or a
     birthday came.
+
+    Args:
+        is_by_activity: the activity decided, else the person's own row or characteristics.
     """
     known = {(row.row_key, row.delivery_seq) for row in before}
-    new = tuple(row for row in after if (row.row_key, row.delivery_seq) not in known)
-    if effect["change"] in ("LAPSED", "CONFIRMED", "RECODED"):
-        found = [
-            [row for row in rows if row.kind == "activity"]
-            for rows in (new, between, after, before)
-        ]
-        return tuple(next(filter(None, found), ()))
-    person = [row for row in after or before if row.kind == "person" and row not in new]
-    return new + (tuple(between) if not new else ()) + tuple(person if not (new or between) else ())
+    new = [row for row in after if (row.row_key, row.delivery_seq) not in known]
+    kinds = ("activity",) if is_by_activity else ("person", "characteristic")
+    found = [[row for row in rows if row.kind in kinds] for rows in (new, between, after, before)]
+    told = next(filter(None, found), [])
+    if not is_by_activity and not found[0] and not found[1]:
+        told = told + new  # a new activity of somebody whose own row is as it was
+    return tuple(told)
 
 
 def _standing(rows: Callable, found: Account, effects: list[dict]) -> dict[str, str]:
@@ -536,7 +543,7 @@ def _standing(rows: Callable, found: Account, effects: list[dict]) -> dict[str, 
     for row in rows(UNCOUNTED, people=people, ends=ends):
         words.setdefault(
             row["person_id"],
-            f"activity {row['activity_code']} is left out of the rates on {row['month_end']}"
+            f"activity {row['activity_code']} {LEFT_OUT} on {row['month_end']}"
             if row["is_measured"]
             else f"academic age {row['academic_age']} on {row['month_end']}",
         )

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from neet import movement
 
@@ -21,14 +21,7 @@ def render(found: movement.Account, people: list[movement.Mover]) -> str:
     Args:
         people: of :func:`neet.movement.movers`, all of them.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("movement_page.html.j2").render(
+    return _template("movement_page.html.j2").render(
         found=found,
         measure=movement.MEASURES[found.measure],
         words=movement.words(found),
@@ -45,6 +38,22 @@ def render(found: movement.Account, people: list[movement.Mover]) -> str:
         change=movement.points(found.change),
         places=movement.places,
     )  # fmt: skip
+
+
+def svg(found: movement.Account) -> str:
+    """The drawing alone."""
+    return _template("movement_chart.svg.j2").render(chart=draw(found)) + "\n"
+
+
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(name)
 
 
 def steps(found: movement.Account) -> list[tuple[str, Fraction]]:
