@@ -30,8 +30,9 @@ class SealedCounty:
         built: the warehouse.
         leaver: NEET in both returns; left on 20 January, as a file of 21 March says.
         found: in education in both returns; NEET since 10 January, as another file of that day says.
-        lapsing: in education in both returns; its currency ran out on 10 February, as the same file says.
-        file: of the leaver; the only row is on line 2.
+        lapsing: in education in both returns; its currency ran out on 10 February, as the same file says; lives in another
+            district, as the file of the leaver says.
+        file: of the leaver, who is on line 2.
     """
 
     def __init__(self, built, folder: Path):
@@ -65,8 +66,10 @@ class SealedCounty:
             "DateAscertained": "2022-03-14", "DateVerified": "2022-03-14", "LastUpdated": "2022-03-14",
         }  # fmt: skip
         lapsing = self.newest("activities", self.lapsing) | {"DueToLapseDate": "2022-02-10"}
+        moved = self.newest("people", self.lapsing)
+        moved["District"] = "E07000106" if moved["District"] != "E07000106" else "E07000108"
         activities = folder / "886_core_plus_activities_delta_20220321.csv"
-        write(self.file, [leaver])
+        write(self.file, [leaver, moved])
         write(activities, [found, lapsing])
         self.receive("core_plus_people", self.file)
         self.receive("core_plus_activities", activities)

@@ -248,8 +248,9 @@ where effect <> 0
     the people of each part in the first term, the size of the cohort in the second. Over the common denominator
     opening * waypoint * closing cohort everything is an integer and nothing is left over.
 
-    effects     a relation with the columns of movement_effects #}
-{% macro movement_account(effects) %}
+    effects     a relation with the columns of movement_effects
+    counts      one like int_position_count #}
+{% macro movement_account(effects, counts) %}
 {%- set of_pair = ['la_code', 'opening_id', 'closing_id', 'comparison', 'opening_on', 'closing_on'] -%}
 {%- set of_cell = ['area_type', 'area_code', 'group_code', 'measure'] -%}
 with summed as (
@@ -283,7 +284,7 @@ counted as (
         {% endfor %}
     from summed
     {% for end in ('opening', 'closing') %}
-    left join {{ ref('int_position_count') }} as {{ end }}
+    left join {{ counts }} as {{ end }}
         on {{ end }}.la_code = summed.la_code
         and {{ end }}.position_id = summed.{{ end }}_id
         and {{ end }}.area_type = summed.area_type

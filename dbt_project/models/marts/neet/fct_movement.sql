@@ -1,5 +1,9 @@
 {#  Who changed, for the pairs that everybody asks about: consecutive months, consecutive returns, each return and its month
-    as known now. A row depends on its person alone and on the months of its pair. #}
+    as known now. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with movement as (
     {{ movement_legs('(select * from ' ~ ref('int_position_pair') ~ ' where is_in_mart)') }}
 )

@@ -1,6 +1,6 @@
 {#  Who is counted at each position: at a month end as known now, or in one sealed return, and in what. Of submissions every
     sealed one is here, not only the newest of its point, so that any two can be compared. #}
-{{ config(materialized='view') }}
+{{ config(materialized='view', meta={'increment': {'by': 'person'}}) }}
 
 select
     la_code,

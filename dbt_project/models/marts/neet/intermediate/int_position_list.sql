@@ -1,7 +1,5 @@
 {#  Every position there is, and its place in the order of those that count: months as known now, and the newest sealed
     return of each point. #}
-{{ config(materialized='view') }}
-
 with restated as (
     select la_code, census_point, month_end from {{ ref('int_month_end') }}
 ),
