@@ -231,7 +231,7 @@ def test_every_account_is_the_one_worked_out_by_hand(late, positions):
         assert not found, f"parts of areas or groups that nobody is in: {list(found)[:3]}"
     assert compared > 400
     assert {part for part, _ in kinds} >= {
-        "CORRECTED_LATE", "JOINED", "LEFT", "RECODED", "LAPSED", "CONFIRMED", "COHORT_SIZE",
+        "CORRECTED_LATE", "LEFT", "RECODED", "LAPSED", "CONFIRMED", "COHORT_SIZE",
     }  # fmt: skip
     assert {change for _, change in kinds} >= {"MOVED_IN", "MOVED_OUT"}
 
