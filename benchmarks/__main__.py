@@ -35,7 +35,7 @@ def main(names: tuple[str, ...], sizes: tuple[int, ...], folder: Path, keep: boo
     console.print(", ".join(f"{name} {value}" for name, value in described.items()))
     folder.mkdir(parents=True, exist_ok=True)
     figures: list[harness.Figure] = []
-    for name in names or known:
+    for name in names or filter(harness.runs_by_itself, known):
         for people in sizes:
             # a process of its own: what one benchmark leaves in memory is not another's peak
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:

@@ -230,3 +230,10 @@ def benchmarks() -> Iterator[str]:
     """Names of the benchmarks in this folder, in alphabetical order."""
     for file in sorted(Path(__file__).parent.glob("bench_*.py")):
         yield file.stem.removeprefix("bench_")
+
+
+def runs_by_itself(name: str) -> bool:
+    """Is a benchmark one of those that run when none is named? One that takes hours says ``ONLY_WHEN_NAMED``."""
+    return not getattr(
+        importlib.import_module(f"benchmarks.bench_{name}"), "ONLY_WHEN_NAMED", False
+    )
