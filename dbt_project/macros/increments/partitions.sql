@@ -8,7 +8,7 @@
 {% macro postgres__create_table_as(temporary, relation, sql) %}
     {%- set month_column = partition_column() -%}
     {%- if temporary or not month_column -%}
-        {{ dbt_postgres.postgres__create_table_as(temporary, relation, sql) }}
+        {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
     {%- else -%}
         {%- if config.get('contract').enforced %}
         {{ get_assert_columns_equivalent(sql) }}
