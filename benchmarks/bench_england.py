@@ -47,7 +47,10 @@ TEMPLATES = {"886": "kent-2022", "825": "low-neet", "845": "coastal-high"}
 COUNTIES = "E10"
 """Shire counties, by their ONS codes: copies of the template that has districts."""
 
-FIRST_MONTH, LAST_MONTH = "2021-11", "2022-03"  # the snapshot of the month before comes first: six month ends
+FIRST_MONTH, LAST_MONTH = (
+    "2021-11",
+    "2022-03",
+)  # the snapshot of the month before comes first: six month ends
 FULL = 151
 STEPS = ((10, (6,)), (38, (2, 4, 6)), (FULL, (6,)))
 """Numbers of authorities, and after which months each is built."""
@@ -122,7 +125,9 @@ def authorities(count: int | None = None) -> list[Authority]:
     share of NEET and not known draw on the templates that are like that, if these are large enough.
     """
     with SCORECARD.open(encoding="utf-8-sig", newline="") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["geographic_level"] == "Local authority"]
+        rows = [
+            row for row in csv.DictReader(lines) if row["geographic_level"] == "Local authority"
+        ]
     cohort = {row["old_la_code"]: float(row["Cohort_DJFavg"]) for row in rows}
     shares = sorted(float(row["NEET_not_known_percent"]) for row in rows)
     low, high = shares[len(shares) // 3], shares[2 * len(shares) // 3]
@@ -379,7 +384,9 @@ class England:
             def value(query: str):
                 return connection.execute(query).fetchone()[0]
 
-            layers = value("select detail->'layers' from control.build order by build_id desc limit 1")
+            layers = value(
+                "select detail->'layers' from control.build order by build_id desc limit 1"
+            )
             return Point(
                 authorities=len(self.authorities),
                 months=months,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from county_rows import activity, deliver_scorecards, person, small_county, ypid
 
@@ -74,6 +76,35 @@ def test_readers_see_what_is_published_and_nothing_else(built):
                 "select has_schema_privilege(current_user, %s, 'usage')", [schema]
             ).fetchone()[0]
     assert "dim_young_person" not in marts and "ret_nccis_record" not in marts
+
+
+def test_a_month_of_the_cohort_is_a_partition(built):
+    """Who asks for a month reads that month; who asks for an authority within it finds it by an index."""
+    cut = "('marts_neet.fct_cohort_month'::regclass, 'intermediate.int_person_month'::regclass)"
+    parts = built.rows(
+        f"""select inhparent::regclass::text, pg_get_expr(relpartbound, inhrelid) from pg_inherits
+            inner join pg_class on pg_class.oid = inhrelid where inhparent in {cut}"""
+    )
+    assert {(table.split(".")[1], bound) for table, bound in parts} == {
+        (table, f"FOR VALUES FROM ('{first}') TO ('{following}')")
+        for table in ("int_person_month", "fct_cohort_month")
+        for first, following in (("2021-11-01", "2021-12-01"), ("2021-12-01", "2022-01-01"))
+    }  # fmt: skip
+    (plan,) = built.rows(
+        """explain (format json) select person_id from marts_neet.fct_cohort_month
+           where la_code = '886' and month_end = '2021-12-31'"""
+    )
+    read = re.findall(r"'Relation Name': '(\w+)'", str(plan))
+    assert len(read) == 1 and read[0].startswith("fct_cohort_month_2021_12_")
+    indexed = built.rows(
+        f"""select indrelid::regclass::text, attname from pg_index
+            inner join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+            where indrelid in (select inhrelid from pg_inherits where inhparent in {cut})"""
+    )
+    assert {table for table, _ in indexed} == {
+        table for (table,) in built.rows(f"select inhrelid::regclass::text from pg_inherits where inhparent in {cut}")
+    }  # fmt: skip
+    assert {column for _, column in indexed} == {"la_code"}
 
 
 def test_publishing_again_changes_nothing(built):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from benchmarks import bench_england
 from benchmarks.bench_england import Point, authorities, exponent, extrapolation, figures
 
