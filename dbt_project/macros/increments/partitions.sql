@@ -27,9 +27,7 @@
 
 {#  The column whose months a model is cut by, or nothing: of the live lineage alone. #}
 {% macro partition_column() %}
-    {% if not is_census() %}
-        {{ return(config.get('meta', {}).get('partition_by')) }}
-    {% endif %}
+    {{ return(none if is_census() else config.get('meta', {}).get('partition_by')) }}
 {% endmacro %}
 
 {#  Statements that add the partitions of the months that a table of months lacks. The months are those of
