@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from benchmarks.bench_england import FEEDS, TEMPLATES, England, figures
 
 pytestmark = pytest.mark.system

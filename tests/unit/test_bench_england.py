@@ -11,7 +11,7 @@ from benchmarks.bench_england import Point, authorities, exponent, extrapolation
 
 
 def point(authorities_: int, months: int, people: int, seconds: float, disk: float = 1.0) -> Point:
-    return Point(authorities_, months, people * 8, people, people * months, people // 2, seconds, 100.0, 1000.0, disk, disk, {"a_model": seconds / 2})  # fmt: skip
+    return Point(authorities_, months, people * 8, people, people * months, people // 2, seconds, seconds, 100.0, 1000.0, disk, disk, {"a_model": seconds / 2})  # fmt: skip
 
 
 def test_every_authority_of_the_scorecard_is_there_at_its_own_size():
@@ -38,13 +38,13 @@ def test_what_grows_faster_than_the_bound_is_named_and_refused(capsys):
     with pytest.raises(AssertionError, match=r"to the power 1\.50, more than 1\.1"):
         list(figures([point(10, 6, 1_000, 10.0), point(40, 6, 4_000, 80.0)]))
     printed = capsys.readouterr().out
-    assert "time exponent 1.50" in printed and "a_model: exponent 1.50" in printed
+    assert "exponent 1.50 of seconds" in printed and "a_model: exponent 1.50" in printed
 
 
 def test_a_size_is_held_against_the_one_before_it():
     first, second, growth = figures([point(10, 6, 1_000, 10.0), point(40, 6, 4_000, 44.0)])
     assert (first.reference_s, second.reference_s) == (None, 40.0)
-    assert growth.size == round(1000 * 1.0688)
+    assert growth.name == "england_growth" and "exponent 1.07 of seconds" in growth.note
 
 
 def test_six_years_are_said_to_be_extrapolated():
