@@ -43,7 +43,7 @@
         {% do columns.append(name ~ ' ' ~ (column.data_type or '')) %}
     {% endfor %}
     {{ return(local_md5([neutral, columns | join(','), node.config.get('indexes', []) | string, increment_of(node) | string,
-        node.config.materialized, env_var('NEET_RUN_MACROS', 'by hand')] | join('|'))) }}
+        node.config.get('meta', {}).get('partition_by') | string, node.config.materialized, env_var('NEET_RUN_MACROS', 'by hand')] | join('|'))) }}
 {% endmacro %}
 
 {#  Hash of a table's rows and columns, in no order. #}

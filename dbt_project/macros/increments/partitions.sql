@@ -45,3 +45,12 @@
             partition of {{ relation }} for values from ('{{ first_day }}') to ('{{ next_month }}');
     {% endfor %}
 {% endmacro %}
+
+{#  Before a table is brought up to date in place: the partitions of months that came since it was made. #}
+{% macro add_partitions(relation) %}
+    {% set month_column = partition_column() %}
+    {% set statements = partitions_of(relation, month_column) | trim if month_column else '' %}
+    {% if statements %}
+        {% call statement('partitions') %} {{ statements }} {% endcall %}
+    {% endif %}
+{% endmacro %}

@@ -190,6 +190,7 @@
         {% set text.sql = text.sql | replace(relation, view) %}
     {% endfor %}
     {% set columns = adapter.get_columns_in_relation(this) | map(attribute='quoted') | join(', ') %}
+    {% do add_partitions(this) %}
     {% call statement('made_table') %} create temporary table made_now (like {{ this }}) on commit drop {% endcall %}
     {% call statement('made') %}
         insert into made_now ({{ columns }})
