@@ -53,7 +53,7 @@ FIRST_MONTH, LAST_MONTH = (
     "2022-03",
 )  # the snapshot of the month before comes first: six month ends
 FULL = 151
-STEPS = ((10, (6,)), (38, (2, 4, 6)), (FULL, (6,)))
+STEPS = ((10, (2, 4, 6)), (38, (6,)), (FULL, (6,)))
 """Numbers of authorities, and after which months each is built."""
 
 BOUND = 1.1
@@ -440,11 +440,6 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
     return statistics.linear_regression(
         [math.log(size) for size, _ in points], [math.log(cost) for _, cost in points]
     ).slope
-
-
-def plan(most: int) -> list[tuple[int, tuple[int, ...]]]:
-    """The steps up to a number of authorities."""
-    return [step for step in STEPS if step[0] <= most]
 
 
 def measure(bench: Bench, people: int, steps: Sequence[tuple[int, tuple[int, ...]]] = STEPS) -> Iterator[Figure]:  # fmt: skip
