@@ -260,24 +260,20 @@ def test_no_census_model_comes_from_identity(built):
 
 
 def test_the_order_of_records_does_not_matter(built):
-    from neet.identity import linking, model, records, resolving, scoring
+    from neet.identity import linking, model, records, resolving
     from neet.identity.deciding import Rulings
+    from neet.identity.scoring import Scale
 
     with connect(built.dsn["builder"]) as connection:
-        policy, nothing, dobs = linking.read_policy(connection, built.county.seq)
-        found = records.read(connection, nothing, dobs)
+        policy, cleaning = linking.read_policy(connection, built.county.seq)
+        found = records.read(connection, cleaning)
     trained = model.load()
 
     def result(rows):
         settled = resolving.settle(rows, Rulings(), policy)
-        pairs = scoring.score(
-            trained,
-            settled.contents,
-            settled.flags,
-            policy.short_names,
-            policy.lower,
-            policy.block_cap,
-        ).pairs
+        with Scale(trained, policy.short_names) as scale:
+            scale.put(settled.contents)
+            pairs, _ = scale.weigh(settled.contents, settled.flags, [], policy.lower)
         random.Random(3).shuffle(pairs)
         done = resolving.conclude(settled, pairs, Rulings(), policy, trained)
         return sorted(done[0], key=lambda one: (one.source_feed, one.source_key)), done[1], done[2]

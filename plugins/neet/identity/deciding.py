@@ -137,15 +137,18 @@ def record(
 
 def read(connection: psycopg.Connection, la_code: str, known_seq: int) -> Rulings:
     """What is in force at a known time."""
+    return in_force(read_all(connection, la_code, known_seq))
+
+
+def read_all(connection: psycopg.Connection, la_code: str, known_seq: int) -> list[Ruling]:
+    """Every decision known at a time, in the order of ``delivery_seq``."""
     rows = connection.execute(
         """select decision_id, delivery_seq, kind, body->>'one_feed', body->>'one_key', body->>'other_feed',
                   body->>'other_key', decided_by, to_char(decided_at, 'YYYY-MM-DD')
            from control.decision where la_code = %s and kind = any(%s) and delivery_seq <= %s order by delivery_seq""",
         [la_code, list(KINDS), known_seq],
     ).fetchall()
-    return in_force(
-        [Ruling(*row[:3], (row[3], row[4]), (row[5], row[6]), *row[7:]) for row in rows]
-    )
+    return [Ruling(*row[:3], (row[3], row[4]), (row[5], row[6]), *row[7:]) for row in rows]
 
 
 def in_force(rulings: list[Ruling]) -> Rulings:

@@ -1,8 +1,8 @@
 """Linkage of a build: reads ``int_source_person``, writes the schema ``identity``, all in one transaction.
 
-Weights of pairs are kept from build to build and only what is new or changed is weighed. The rest is worked out from all
-records each time, which takes seconds, and only rows that differ are written. So a build that went in steps and one
-that starts from nothing end in the same rows.
+What changed since the last linkage is found by hashes, what it reaches by what records share (:mod:`neet.identity.reaching`),
+and only that is read, settled, weighed, ranked and written. A linkage from nothing is the same with everybody changed. So a
+build that went in steps and one that starts from nothing end in the same rows.
 """
 
 from __future__ import annotations
@@ -10,24 +10,23 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import importlib.metadata
-import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from neet.database import connect
-from neet.identity import deciding, records, resolving, scoring
+from neet.identity import deciding, keeping, records, resolving
 from neet.identity import model as models
 from neet.identity.model import Model
-from neet.identity.records import Record
+from neet.identity.reaching import Reach
+from neet.identity.records import Cleaning
 from neet.identity.resolving import Candidate, Duplicate, Link, Policy
-from neet.identity.scoring import Pair
+from neet.identity.tables import copy
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,9 @@ class Linked:
 
     Attributes:
         records: records of all systems.
+        news: those that are new, gone or changed since the last linkage.
+        touched: those that were read, settled and ranked this time.
+        beside: others that were read to be compared with them.
         methods: how many were settled by each method.
         queued: records that wait for a person.
         questions: groups of them: what a person is asked.
@@ -45,6 +47,9 @@ class Linked:
     """
 
     records: int
+    news: int
+    touched: int
+    beside: int
     queued: int
     questions: int
     compared: int
@@ -63,12 +68,13 @@ class Linked:
         )
         return (
             f"Linkage: {self.records:,} records ({how}); {self.questions:,} questions for a person; "
+            f"{self.news:,} new, gone or changed, {self.touched:,} touched and {self.beside:,} looked at beside them, "
             f"{self.compared:,} pairs weighed, {self.changed:,} rows changed, {self.seconds} s{crowded}"
         )
 
 
 def link(dsn: str, known_seq: int) -> Linked:
-    """Link every record of the build at hand.
+    """Link the records of the build at hand: those that changed since the last linkage, and all whom that reaches.
 
     Whose links changed stands in ``identity.link_change``: a row for every ``person_id`` that gained, lost or changed a
     row of ``identity.link``, in any column, the one before and the one after. It is append-only and numbered by
@@ -81,43 +87,30 @@ def link(dsn: str, known_seq: int) -> Linked:
     """
     started = time.monotonic()
     model = models.load()
-    totals: Counter[str] = Counter()
-    methods: Counter[str] = Counter()
+    done: Counter[str] = Counter()
     with connect(dsn) as connection:
-        policy, nothing, dobs = read_policy(connection, known_seq)
-        found = records.read(connection, nothing, dobs)
-        by_authority = {
-            la_code: list(group)
-            for la_code, group in itertools.groupby(found, key=lambda one: one.la_code)
-        }
-        known = {
-            row[0]
-            for row in connection.execute("select distinct la_code from identity.link").fetchall()
-        }
-        for la_code in sorted(by_authority.keys() | known):
-            rulings = deciding.read(connection, la_code, known_seq)
-            links = _link(
-                connection,
-                la_code,
-                by_authority.get(la_code, []),
-                rulings,
-                policy,
-                model,
-                known_seq,
-                totals,
-            )
-            methods.update(row.method for row in links)
+        policy, cleaning = read_policy(connection, known_seq)
+        for (la_code,) in connection.execute(
+            """select la_code from intermediate.int_source_person union select la_code from identity.state
+               order by la_code"""
+        ).fetchall():
+            _link(connection, la_code, policy, cleaning, model, known_seq, done)
+        methods = dict(
+            connection.execute("select method, count(*) from identity.link group by method order by method").fetchall()
+        )  # fmt: skip
+        queued, questions, crowded = connection.execute(
+            """select (select count(*) from identity.link where status = 'queued'),
+                 (select count(*) from (select distinct la_code, source_feed, source_key from identity.candidate) as asked),
+                 (select count(*) from identity.crowded_block)"""
+        ).fetchone()
     return Linked(
-        len(found), totals["queued"], totals["questions"], totals["compared"], totals["changed"], totals["crowded"],
-        round(time.monotonic() - started, 1), dict(sorted(methods.items())),
+        sum(methods.values()), done["news"], done["touched"], done["beside"], queued, questions, done["compared"],
+        done["changed"], crowded, round(time.monotonic() - started, 1), methods,
     )  # fmt: skip
 
 
-def read_policy(
-    connection: psycopg.Connection, known_seq: int
-) -> tuple[Policy, frozenset[str], tuple[dt.date, dt.date]]:
-    """Thresholds in force on the day of the newest delivery seen, placeholders of names, and dates of birth that say
-    anything.
+def read_policy(connection: psycopg.Connection, known_seq: int) -> tuple[Policy, Cleaning]:
+    """Thresholds in force on the day of the newest delivery seen, and what then stands for nothing.
 
     Raises:
         ValueError: the seed has no value for a threshold on that day.
@@ -167,14 +160,17 @@ def read_policy(
     )  # fmt: skip
     first = dt.date(day.year - int(values["dob_years_before"]), 1, 1)
     last = dt.date(day.year - int(values["dob_years_after"]), 12, 31)
-    return policy, nothing, (first, last)
+    return policy, Cleaning(nothing, (first, last))
 
 
-def fingerprint(model: Model, policy: Policy) -> str:
-    """What kept weights depend on: 64 hex digits."""
+def fingerprint(model: Model, policy: Policy, cleaning: Cleaning) -> str:
+    """What every link depends on beside records and decisions: 64 hex digits."""
+    code = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
     parts = [
-        model.sha256, models.FEATURES, json.dumps(models.BLOCKS), str(policy.lower), str(policy.block_cap),
-        json.dumps(sorted(policy.short_names)), importlib.metadata.version("splink"), importlib.metadata.version("duckdb"),
+        model.sha256, hashlib.sha256(b"\0".join(code)).hexdigest(), *(str(value) for value in (
+            policy.upper, policy.lower, policy.margin, policy.duplicate, policy.block_cap, sorted(policy.one_key_within.items()),
+            sorted(policy.short_names), sorted(cleaning.nothing), cleaning.dobs)),
+        *(importlib.metadata.version(name) for name in ("splink", "duckdb", "rapidfuzz")),
     ]  # fmt: skip
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
@@ -182,28 +178,83 @@ def fingerprint(model: Model, policy: Policy) -> str:
 def _link(
     connection: psycopg.Connection,
     la_code: str,
-    found: list[Record],
-    rulings: deciding.Rulings,
     policy: Policy,
+    cleaning: Cleaning,
     model: Model,
     known_seq: int,
-    totals: Counter[str],
-) -> list[Link]:
-    settled = resolving.settle(found, rulings, policy)
-    pairs = _kept_pairs(connection, la_code, settled, policy, model, known_seq, totals)
+    done: Counter[str],
+) -> None:
+    """Link what changed in an authority and all whom it reaches."""
+    decisions = deciding.read_all(connection, la_code, known_seq)
+    rulings = deciding.in_force(decisions)
+    anew = _begin(connection, la_code, fingerprint(model, policy, cleaning), known_seq, model)
+    reach = Reach(connection, la_code, cleaning, policy, decisions, anew)
+    whole = reach.settle(_ruled(connection, la_code, decisions, rulings))
+    settled = resolving.settle(whole.records, rulings, policy, whole.namesakes)
+    gone = reach.gone_contents() - settled.flags.keys()
+    stirred = keeping.partners(connection, la_code, settled.flags.keys() | gone, policy)
+    weighed = keeping.weigh(
+        connection, la_code, settled.contents, settled.flags, gone, reach.contents, policy, model
+    )
+    others = reach.conclude(stirred | weighed.stirred)
+    if others.records:
+        settled = settled.joined(
+            resolving.settle(others.records, rulings, policy, others.namesakes)
+        )
+    pairs = keeping.pairs_among(connection, la_code, settled.contents.keys())
     links, candidates, duplicates = resolving.conclude(settled, pairs, rulings, policy, model)
     keys = ["la_code", "source_feed", "source_key"]
-    totals["changed"] += _write(connection, la_code, "link", Link, links, keys, known_seq)
-    _write(connection, la_code, "candidate", Candidate, candidates, [*keys, "candidate_rank"])
+    of_record, of_person = (
+        "" if reach.everybody else _within(key)
+        for key in ("there.source_feed, there.source_key", f"'{records.CORE}', there.young_persons_id")
+    )  # fmt: skip
+    done["changed"] += _write(connection, la_code, "link", Link, links, keys, of_record, known_seq)
+    _write(connection, la_code, "candidate", Candidate, candidates, [*keys, "candidate_rank"], of_record)  # fmt: skip
     _write(
         connection, la_code, "core_plus_duplicate", Duplicate, duplicates,
-        ["la_code", "young_persons_id", "other_young_persons_id"],
+        ["la_code", "young_persons_id", "other_young_persons_id"], of_person,
     )  # fmt: skip
     states = [Ruled(la_code, one, *state) for one, state in sorted(rulings.states.items())]
     _write(connection, la_code, "ruling", Ruled, states, ["la_code", "decision_id"])
-    totals["queued"] += sum(row.status == "queued" for row in links)
-    totals["questions"] += len({(row.source_feed, row.source_key) for row in candidates})
-    return links
+    done.update(
+        news=reach.changed, touched=reach.count, beside=len(reach.beside), compared=weighed.compared
+    )  # fmt: skip
+
+
+def _begin(connection, la_code, mark: str, known_seq: int, model: Model) -> bool:
+    """Whether everything is to be made anew, since it was made with something else or of something later; then all that
+    is kept is forgotten."""
+    row = connection.execute(
+        "select fingerprint, known_seq from identity.state where la_code = %s", [la_code]
+    ).fetchone()
+    anew = row is None or row[0] != mark or row[1] > known_seq
+    if anew:
+        keeping.forget(connection, la_code)
+        for table in ("seen", "mention"):
+            connection.execute(f"delete from identity.{table} where la_code = %s", [la_code])
+    connection.execute(
+        """insert into identity.state (la_code, fingerprint, known_seq, detail) values (%s, %s, %s, %s)
+           on conflict (la_code) do update set fingerprint = excluded.fingerprint, known_seq = excluded.known_seq,
+             detail = excluded.detail""",
+        [la_code, mark, known_seq, json.dumps({"model": model.version})],
+    )
+    return anew
+
+
+def _ruled(connection, la_code, decisions, rulings: deciding.Rulings) -> list[records.RecordKey]:
+    """Records with a decision that is new, or not in the state in which it was."""
+    before = {
+        one: (state, reason)
+        for one, state, reason in connection.execute(
+            "select decision_id, state, reason from identity.ruling where la_code = %s", [la_code]
+        ).fetchall()
+    }
+    return [
+        key
+        for ruling in decisions
+        if before.get(ruling.decision_id) != rulings.states.get(ruling.decision_id)
+        for key in (ruling.one, ruling.other)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,106 +267,10 @@ class Ruled:
     reason: str
 
 
-def _kept_pairs(connection, la_code, settled, policy, model, known_seq, totals) -> list[Pair]:
-    """Weights of all pairs that are wanted: the kept ones, after weighing what is new or changed."""
-    mark = fingerprint(model, policy)
-    row = connection.execute(
-        "select fingerprint from identity.state where la_code = %s", [la_code]
-    ).fetchone()
-    if row is None or row[0] != mark:
-        for table in ("content", "pair", "crowded_block"):
-            connection.execute(sql.SQL("delete from {} where la_code = %s").format(sql.Identifier("identity", table)), [la_code])  # fmt: skip
-    before = dict(
-        connection.execute(
-            "select content_hash, flag from identity.content where la_code = %s", [la_code]
-        ).fetchall()
-    )
-    crowded_before = {
-        (rule, key): count
-        for rule, key, count in connection.execute(
-            "select rule, block_key, content_count from identity.crowded_block where la_code = %s",
-            [la_code],
-        ).fetchall()
-    }
-    scored = scoring.score(
-        model,
-        settled.contents,
-        settled.flags,
-        policy.short_names,
-        policy.lower,
-        policy.block_cap,
-        before,
-        crowded_before,
-    )
-    kept = [
-        pair
-        for pair in itertools.starmap(
-            Pair,
-            connection.execute(
-                "select left_hash, right_hash, score::float, levels from identity.pair where la_code = %s",
-                [la_code],
-            ),
-        )
-        if pair.left_hash not in scored.again and pair.right_hash not in scored.again
-    ]
-    if scored.again:
-        connection.execute(
-            "create temporary table again (content_hash text primary key) on commit drop"
-        )
-        _copy(
-            connection,
-            sql.Identifier("pg_temp", "again"),
-            ["content_hash"],
-            ([one] for one in sorted(scored.again)),
-        )
-        connection.execute("analyze again")
-        for column in ("left_hash", "right_hash"):
-            connection.execute(
-                sql.SQL("delete from identity.pair using again where la_code = %s and {} = again.content_hash").format(sql.Identifier(column)),
-                [la_code],
-            )  # fmt: skip
-        connection.execute(
-            "delete from identity.content using again where la_code = %s and content.content_hash = again.content_hash",
-            [la_code],
-        )
-        connection.execute("drop table again")
-        _copy(
-            connection, sql.Identifier("identity", "content"), ["la_code", "content_hash", "flag"],
-            ((la_code, one, settled.flags[one]) for one in sorted(scored.again & settled.flags.keys())),
-        )  # fmt: skip
-        _copy(
-            connection, sql.Identifier("identity", "pair"), ["la_code", "left_hash", "right_hash", "score", "levels"],
-            ((la_code, one.left_hash, one.right_hash, one.score, one.levels) for one in scored.pairs),
-        )  # fmt: skip
-    connection.execute("delete from identity.crowded_block where la_code = %s", [la_code])
-    _copy(
-        connection, sql.Identifier("identity", "crowded_block"), ["la_code", "rule", "block_key", "content_count"],
-        ((la_code, rule, key, count) for (rule, key), count in sorted(scored.crowded.items())),
-    )  # fmt: skip
-    connection.execute(
-        """insert into identity.state (la_code, fingerprint, known_seq, detail) values (%s, %s, %s, %s)
-           on conflict (la_code) do update set fingerprint = excluded.fingerprint, known_seq = excluded.known_seq,
-             detail = excluded.detail""",
-        [la_code, mark, known_seq, json.dumps({"model": model.version})],
-    )
-    totals["compared"] += scored.compared
-    totals["crowded"] += len(scored.crowded)
-    return kept + scored.pairs
-
-
-def _copy(
-    connection: psycopg.Connection,
-    table: sql.Identifier,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-) -> None:
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(sql.SQL("copy {} ({}) from stdin").format(table, names)) as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
+def _within(key: str) -> str:
+    """SQL: a row ``there`` is of a record that was reached or is gone."""
+    found = "(select source_feed, source_key from reached union select source_feed, source_key from changed)"
+    return f"and ({key}) in {found}"
 
 
 def _write(
@@ -325,21 +280,23 @@ def _write(
     kind: type,
     rows: list,
     keys: list[str],
+    within: str = "",
     known_seq: int | None = None,
 ) -> int:
     """Make a table hold these rows of an authority; returns how many it had to change.
 
     Args:
+        within: SQL that picks the rows ``there`` which these replace; without it all.
         known_seq: name whose rows changed in ``identity.link_change``, at this known time.
     """
     columns = list(kind.__slots__)
-    target, given = sql.Identifier("identity", table), sql.Identifier("pg_temp", "given")
+    target = sql.Identifier("identity", table)
     connection.execute(
         sql.SQL(
             "create temporary table given on commit drop as select * from {} with no data"
         ).format(target)
     )
-    _copy(connection, given, columns, ([getattr(row, name) for name in columns] for row in rows))
+    copy(connection, "pg_temp.given", columns, ([getattr(row, name) for name in columns] for row in rows))  # fmt: skip
     connection.execute("analyze given")
     same = sql.SQL(" and ").join(
         sql.SQL("given.{0} = there.{0}").format(sql.Identifier(key)) for key in keys
@@ -350,17 +307,17 @@ def _write(
         sql.SQL("there.{}").format(sql.Identifier(name)) for name in columns
     )
     delete = sql.SQL(
-        """delete from {} as there where there.la_code = %s and not exists (
+        """delete from {} as there where there.la_code = %s {} and not exists (
              select from given where {} and ({}) is not distinct from ({}))"""
-    ).format(target, same, ours, theirs)
+    ).format(target, sql.SQL(within), same, ours, theirs)
     insert = sql.SQL(
         "insert into {} ({}) select {} from given where not exists (select from {} as there where {})"
     ).format(target, names, ours, target, same)
     if known_seq is not None:
-        connection.execute("create temporary table changed (person_id text) on commit drop")
+        connection.execute("create temporary table struck (person_id text) on commit drop")
         delete, insert = (
             sql.SQL(
-                "with done as ({} returning person_id) insert into changed select person_id from done"
+                "with done as ({} returning person_id) insert into struck select person_id from done"
             ).format(one)
             for one in (delete, insert)
         )
@@ -369,9 +326,9 @@ def _write(
     if known_seq is not None:
         connection.execute(
             """insert into identity.link_change (la_code, person_id, known_seq)
-               select %s, person_id, %s from (select distinct person_id from changed) as one order by person_id collate "C" """,
+               select %s, person_id, %s from (select distinct person_id from struck) as one order by person_id collate "C" """,
             [la_code, known_seq],
         )
-        connection.execute("drop table changed")
+        connection.execute("drop table struck")
     connection.execute("drop table pg_temp.given")
     return max(gone, new)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import psycopg
 
 CORE = "core_plus_people"
-"""Feed of the people that are on Core+."""
+"""Feed of the people that are on Core+; the source key of their records is the ``young_persons_id``."""
 
 COLUMNS = (
     "la_code", "source_feed", "source_key", "provider", "is_current", "first_known_seq", "young_persons_id", "upn", "uln", "given_form",
@@ -58,6 +60,7 @@ class Record:
     postcode: str | None
     previous_postcode: str | None
     school_form: str | None
+    row_hash: str = ""
 
     @property
     def key(self) -> RecordKey:
@@ -88,29 +91,59 @@ def person_key(la_code: str, young_persons_id: str) -> str:
     return key_of(la_code, "core_plus", young_persons_id)
 
 
+LONGEST_KEY = 200
+
+
+def indexable(text: str) -> str:
+    """A text as a key of an index: itself, or its hash where a hostile record makes it too long."""
+    return text if len(text) <= LONGEST_KEY else key_of(text)
+
+
+ROW_HASH = f"encode(sha256(convert_to(row({', '.join(f'record.{name}' for name in COLUMNS)})::text, 'UTF8')), 'hex')"
+"""SQL: hash of all that linkage reads of a row ``record``, before anything of it is taken for empty."""
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is taken for empty.
+
+    Attributes:
+        nothing: normal forms that stand for want of a name.
+        dobs: earliest and latest date of birth that says anything.
+    """
+
+    nothing: frozenset[str]
+    dobs: tuple[date, date]
+
+
 def read(
-    connection: psycopg.Connection, nothing: frozenset[str], dobs: tuple[date, date]
+    connection: psycopg.Connection,
+    cleaning: Cleaning,
+    which: str = "",
+    values: Mapping[str, Any] | None = None,
 ) -> list[Record]:
-    """Every record of ``int_source_person``, in the order of its key.
+    """Records of ``int_source_person``, in the order of their keys.
 
     Args:
-        nothing: normal forms that stand for want of a name; they are taken for empty.
-        dobs: earliest and latest date of birth that says anything; others are taken for empty.
+        which: SQL that joins ``record`` to those asked for; all of them without.
+        values: of its placeholders.
     """
-    columns = ", ".join(COLUMNS)
+    columns = ", ".join(f"record.{name}" for name in COLUMNS)
     found = []
     with connection.cursor(name="records") as cursor:
         cursor.itersize = 20_000
         cursor.execute(
-            f'''select {columns} from intermediate.int_source_person
-                order by la_code collate "C", source_feed collate "C", source_key collate "C"'''
+            f'''select {columns}, {ROW_HASH} from intermediate.int_source_person as record {which}
+                order by record.la_code collate "C", record.source_feed collate "C", record.source_key collate "C"''',
+            values,
         )
-        for row in cursor:
+        for *row, row_hash in cursor:
             values = [
-                None if name in NAMES and value in nothing else value
+                None if name in NAMES and value in cleaning.nothing else value
                 for name, value in zip(COLUMNS, row, strict=True)
             ]
-            if values[DOB] is not None and not dobs[0] <= values[DOB] <= dobs[1]:
+            first, last = cleaning.dobs
+            if values[DOB] is not None and not first <= values[DOB] <= last:
                 values[DOB] = None
-            found.append(Record(*values))
+            found.append(Record(*values, row_hash))
     return found

@@ -6,6 +6,9 @@
 3. What is left forms groups by its own numbers, and each group is weighed against everybody on Core+. A sure and clear
    best is linked, an unsure or rivalled one waits for a person.
 4. Groups that belong to nobody on Core+ are joined among themselves.
+
+The records may be all of an authority or a neighbourhood that is whole (:mod:`neet.identity.reaching`): what comes out for
+each of them is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from rapidfuzz.distance import JaroWinkler
 
 from neet.identity.deciding import Rulings
 from neet.identity.model import Model
-from neet.identity.records import Record, RecordKey, key_of, person_key
+from neet.identity.records import Record, RecordKey, indexable, key_of, person_key
 from neet.identity.scoring import ASKS, CORE, Pair
 
 NUMBERS = (("young_persons_id", "core_plus_id"), ("upn", "upn"), ("uln", "uln"))
@@ -131,12 +134,53 @@ class Settled:
     flags: dict[str, int]
     holders: dict[str, set[str]] = field(default_factory=dict)
 
+    def joined(self, other: Settled) -> Settled:
+        """This and another of which no record depends on one of these."""
+        return Settled(
+            self.la_code or other.la_code,
+            sorted([*self.records, *other.records], key=lambda one: one.key),
+            self.hashes | other.hashes,
+            self.core | other.core,
+            self.found | other.found,
+            sorted([*self.groups, *other.groups], key=lambda group: group[0].key),
+            self.numbers | other.numbers,
+            self.contents | other.contents,
+            self.flags | other.flags,
+            self.holders | other.holders,
+        )
 
-def settle(records: list[Record], rulings: Rulings, policy: Policy) -> Settled:
+
+SAYS, NAMESAKE = "says", "namesake"
+"""Kinds of hub: what a record says, by the hash of its content; and family name with date of birth."""
+
+
+def hubs(record: Record) -> set[str]:
+    """What ties a record to those with which it is settled, ``kind|value``.
+
+    Records that share a hub depend on each other, but for :data:`NAMESAKE`: there a record with a number depends on
+    the Core+ records, which do not depend on it. A record without a number asks for no namesakes and names none.
+    """
+    found = {f"{SAYS}|{record.content_hash}"}
+    numbers = [(column, value) for column, _ in NUMBERS if (value := getattr(record, column))]
+    found |= {f"{column}|{value}" for column, value in numbers}
+    if profile := _profile(record):
+        found.add("|".join(["profile", *map(str, profile)]))
+    if record.is_core or numbers:
+        found |= {f"{NAMESAKE}|{record.dob}|{family}" for family in _families(record)}
+    return {
+        f"{kind}|{indexable(value)}" for kind, _, value in (hub.partition("|") for hub in found)
+    }
+
+
+def settle(
+    records: list[Record], rulings: Rulings, policy: Policy, beside: Iterable[Record] = ()
+) -> Settled:
     """Decisions, exact keys and full agreement.
 
     Args:
-        records: of one authority, in the order of their keys.
+        records: of one authority, in the order of their keys: all, or such that whoever shares a hub or a decision
+            with one of them is there too.
+        beside: Core+ records that are namesakes of them and not among them.
     """
     core = {one.young_persons_id: one for one in records if one.is_core and one.young_persons_id}
     found: dict[RecordKey, _Found] = {}
@@ -155,6 +199,8 @@ def settle(records: list[Record], rulings: Rulings, policy: Policy) -> Settled:
     for person, record in core.items():
         found[record.key] = _Found(person, "core_plus", "a Core+ record")
         learn(record, person)
+    on_core = core | {one.young_persons_id: one for one in beside}
+    for person, record in on_core.items():
         for family in _families(record):
             namesakes[record.dob, family].add(person)
     for key, (person, decision_id, words) in rulings.persons.items():
@@ -174,7 +220,7 @@ def settle(records: list[Record], rulings: Rulings, policy: Policy) -> Settled:
         others = {
             one for family in _families(record) for one in namesakes.get((record.dob, family), ())
         }
-        return fit < 2 and any(compare.fit(record, core[one]) > fit for one in others - {person})
+        return fit < 2 and any(compare.fit(record, on_core[one]) > fit for one in others - {person})
 
     def by_number(record: Record) -> _Found | None:
         barred = rulings.barred.get(record.key, frozenset())

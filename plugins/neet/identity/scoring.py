@@ -6,7 +6,6 @@ wanted depends on what is there: contents that nothing has settled meet everybod
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from neet.identity.model import BLOCKS, FEATURES, Model
-from neet.identity.records import CONTENT
+from neet.identity.records import CONTENT, LONGEST_KEY
 
 ASKS, CORE = 1, 2
 """Flags of a content: some record with it is not settled; some Core+ record has it."""
@@ -37,133 +36,131 @@ class Pair:
     levels: str
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What a scoring came to.
-
-    Attributes:
-        pairs: those of the contents asked about, from the threshold on.
-        again: contents whose pairs these are; kept pairs of theirs are to be dropped first.
-        crowded: rule and key of each block that is too large, with its size.
-        compared: pairs that were weighed.
-    """
-
-    pairs: list[Pair]
-    again: set[str]
-    crowded: dict[tuple[str, str], int]
-    compared: int
-
-
-def score(
-    model: Model,
-    contents: Mapping[str, tuple],
-    flags: Mapping[str, int],
-    short_names: Iterable[tuple[str, str]],
-    lower: float,
-    block_cap: int,
-    before: Mapping[str, int] | None = None,
-    crowded_before: Mapping[tuple[str, str], int] | None = None,
-) -> Scored:
-    """Weigh the pairs that are wanted and were not weighed before.
+class Scale:
+    """Weighs pairs of contents; those that are to meet are put on it first.
 
     Args:
-        contents: hash -> what is compared, as ``Record.content``.
-        flags: hash -> :data:`ASKS` and :data:`CORE`, added.
-        lower: pairs below are not kept.
-        block_cap: blocks with more contents are passed over.
-        before: flags of the contents whose pairs are kept already.
-        crowded_before: blocks that were passed over then.
+        short_names: name and short name.
     """
-    before, crowded_before = before or {}, crowded_before or {}
-    changed = {one for one, flag in flags.items() if before.get(one) != flag}
-    gone = before.keys() - flags.keys()
-    if not changed and not gone:
-        return Scored([], set(), dict(crowded_before), 0)
-    with contextlib.closing(duckdb.connect()) as db:
-        _load(db, model, contents, flags, short_names)
-        crowded = _blocks(db, block_cap)
-        shifted = [key for key in crowded.keys() ^ crowded_before.keys()]
-        again = changed | _members(db, shifted)
-        compared = _wanted(db, again)
-        pairs = _weigh(db, model, lower) if compared else []
-    return Scored(pairs, again | gone, crowded, compared)
 
+    def __init__(self, model: Model, short_names: Iterable[tuple[str, str]]) -> None:
+        self.model = model
+        self.db = duckdb.connect()
+        self.on_it: set[str] = set()
+        self.db.execute("set threads = 2")
+        short = sorted(short_names)
+        terms = [
+            (kind, name, value)
+            for kind, names in model.terms.items()
+            for name, value in names.items()
+        ]
+        table(self.db, "short_name", {"name": [a for a, _ in short], "short_name": [b for _, b in short]})  # fmt: skip
+        table(self.db, "term", {"kind": [t[0] for t in terms], "name": [t[1] for t in terms], "frequency": [t[2] for t in terms]})  # fmt: skip
 
-def _load(db, model: Model, contents, flags, short_names) -> None:
-    hashes = sorted(contents)
-    table = {"content_hash": pa.array(hashes, pa.string())}
-    for place, name in enumerate(CONTENT):
-        kind = pa.date32() if name == "dob" else pa.string()
-        table[name] = pa.array([contents[one][place] for one in hashes], kind)
-    table["flag"] = pa.array([flags[one] for one in hashes], pa.int8())
-    short = sorted(short_names)
-    terms = [
-        (kind, name, value) for kind, names in model.terms.items() for name, value in names.items()
-    ]
-    db.execute("set threads = 2")
-    _table(db, "said", table)
-    _table(db, "short_name", {"name": [a for a, _ in short], "short_name": [b for _, b in short]})
-    _table(db, "term", {"kind": [t[0] for t in terms], "name": [t[1] for t in terms], "frequency": [t[2] for t in terms]})  # fmt: skip
-    db.execute("create table feature as " + FEATURES.format(table="said"))
+    def __enter__(self) -> Scale:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
 
-def _table(db, name: str, columns: dict[str, Any]) -> None:
-    db.register("given_table", pa.table(columns))
-    db.execute(f"create table {name} as select * from given_table")
-    db.unregister("given_table")
+    def put(self, contents: Mapping[str, tuple]) -> None:
+        """Put contents on it, those that are not there yet.
 
+        A block is the number of its rule and its key, ``|`` between.
 
-def _blocks(db, cap: int) -> dict[tuple[str, str], int]:
-    union = " union all ".join(
-        f"select distinct {number} as rule, unique_id, block_key from ({sql}) where block_key is not null"
-        for number, sql in enumerate(BLOCKS.values())
-    )
-    db.execute(f"create table block as {union}")
-    crowded = db.execute(
-        "select rule, block_key, count(*) from block group by all having count(*) > ?", [cap]
-    ).fetchall()
-    _table(db, "crowded", {"rule": pa.array([one[0] for one in crowded], pa.int32()), "block_key": pa.array([one[1] for one in crowded], pa.string())})  # fmt: skip
-    names = list(BLOCKS)
-    return {(names[rule], key): count for rule, key, count in crowded}
-
-
-def _members(db, blocks: list[tuple[str, str]]) -> set[str]:
-    if not blocks:
-        return set()
-    names = list(BLOCKS)
-    _table(db, "shifted", {"rule": [names.index(rule) for rule, _ in blocks], "block_key": [key for _, key in blocks]})  # fmt: skip
-    return {
-        one
-        for (one,) in db.execute(
-            "select distinct unique_id from block join shifted using (rule, block_key)"
-        ).fetchall()
-    }
-
-
-def _wanted(db, again: set[str]) -> int:
-    """Pairs that share a block and of which one asks, or both are of Core+, and one is new or changed. What asks meets
-    itself too: another system may say the very same."""
-    _table(db, "again", {"unique_id": pa.array(sorted(again), pa.string())})
-    db.execute(
-        f"""
-        create table member as
-        select block.rule, block.block_key, block.unique_id, said.flag, again.unique_id is not null as is_again
-        from block
-        join said on said.content_hash = block.unique_id
-        left join again on again.unique_id = block.unique_id
-        left join crowded on crowded.rule = block.rule and crowded.block_key = block.block_key
-        where crowded.rule is null;
-        create table wanted as
-        select distinct 0 as match_key, least(l.unique_id, r.unique_id) as join_key_l, greatest(l.unique_id, r.unique_id) as join_key_r
-        from member as l
-        join member as r on r.rule = l.rule and r.block_key = l.block_key and r.unique_id <> l.unique_id
-        where l.is_again and (l.flag & {ASKS} > 0 or r.flag & {ASKS} > 0 or (l.flag & {CORE} > 0 and r.flag & {CORE} > 0))
-        union all
-        select 0, content_hash, content_hash from said join again on again.unique_id = said.content_hash
-        where flag & {ASKS} > 0
+        Args:
+            contents: hash -> what is compared, as ``Record.content``.
         """
-    )
-    return db.execute("select count(*) from wanted").fetchall()[0][0]
+        hashes = sorted(contents.keys() - self.on_it)
+        if self.on_it and not hashes:
+            return
+        said = {"content_hash": pa.array(hashes, pa.string())}
+        for place, name in enumerate(CONTENT):
+            kind = pa.date32() if name == "dob" else pa.string()
+            said[name] = pa.array([contents[one][place] for one in hashes], kind)
+        table(self.db, "said", said)
+        key = f"case when length(block_key) <= {LONGEST_KEY} then block_key else sha256(block_key) end"
+        union = " union ".join(
+            f"select unique_id, '{number}|' || {key} as block from ({sql}) where block_key is not null"
+            for number, sql in enumerate(BLOCKS.values())
+        )
+        made = "insert into {} " if self.on_it else "create or replace table {} as "
+        self.db.execute(made.format("feature") + FEATURES.format(table="said"))
+        self.db.execute(
+            made.format("block")
+            + f"select * from ({union}) as block where unique_id in (select content_hash from said)"
+        )
+        self.on_it |= set(hashes)
+
+    def blocks(self, contents: Iterable[str]) -> list[tuple[str, list[str]]]:
+        """The blocks that each of some contents belongs to, in order."""
+        table(self.db, "asked", {"unique_id": pa.array(sorted(contents), pa.string())})
+        return self.db.execute(
+            """select asked.unique_id, coalesce(list_sort(list(block) filter (where block is not null)), [])
+               from asked left join block using (unique_id) group by all order by 1"""
+        ).fetchall()
+
+    def weigh(
+        self,
+        again: Iterable[str],
+        flags: Mapping[str, int],
+        crowded: Iterable[str],
+        lower: float,
+    ) -> tuple[list[Pair], int]:
+        """The pairs of some contents with all that is on the scale, and how many were weighed for it.
+
+        Args:
+            flags: of every content on the scale: :data:`ASKS` and :data:`CORE`, added.
+            crowded: blocks that are too large to compare.
+            lower: pairs below are left out.
+        """
+        compared = self._wanted(set(again), flags, sorted(crowded))
+        return (_weigh(self.db, self.model, lower) if compared else []), compared
+
+    def _wanted(self, again, flags, crowded) -> int:
+        """Pairs that share a block and of which one asks, or both are of Core+, and one is to be weighed again. What
+        asks meets itself too: another system may say the very same."""
+        hashes = sorted(self.on_it)
+        table(
+            self.db, "flagged",
+            {"unique_id": pa.array(hashes, pa.string()), "flag": pa.array([flags[one] for one in hashes], pa.int8()),
+             "is_again": pa.array([one in again for one in hashes], pa.bool_())},
+        )  # fmt: skip
+        table(self.db, "crowded", {"block": pa.array(crowded, pa.string())})
+        self.db.execute(
+            f"""
+            create or replace table member as
+            select block.block, block.unique_id, flagged.flag, flagged.is_again
+            from block
+            join flagged on flagged.unique_id = block.unique_id
+            where block.block not in (select block from crowded);
+            create or replace table wanted as
+            select distinct 0 as match_key, least(l.unique_id, r.unique_id) as join_key_l, greatest(l.unique_id, r.unique_id) as join_key_r
+            from member as l
+            join member as r on r.block = l.block and r.unique_id <> l.unique_id
+            where l.is_again and (l.flag & {ASKS} > 0 or r.flag & {ASKS} > 0 or (l.flag & {CORE} > 0 and r.flag & {CORE} > 0))
+            union all
+            select 0, unique_id, unique_id from flagged where is_again and flag & {ASKS} > 0
+            """
+        )
+        return self.db.execute("select count(*) from wanted").fetchall()[0][0]
+
+
+def rule_of(block: str) -> tuple[str, str]:
+    """The name of a block's rule, and its key."""
+    number, _, key = block.partition("|")
+    return list(BLOCKS)[int(number)], key
+
+
+def block_of(rule: str, key: str) -> str:
+    return f"{list(BLOCKS).index(rule)}|{key}"
+
+
+def table(db, name: str, columns: dict[str, Any]) -> None:
+    """Make a table of a DuckDB anew."""
+    db.register("given_table", pa.table(columns))
+    db.execute(f"create or replace table {name} as select * from given_table")
+    db.unregister("given_table")
 
 
 def _weigh(db, model: Model, lower: float) -> list[Pair]:

@@ -6,7 +6,6 @@ from random pairs. The warehouse never trains: a model is a file of the reposito
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import importlib.metadata
 import json
@@ -15,8 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 from neet.identity import model as models
 from neet.identity import scoring
@@ -64,14 +61,14 @@ def train(
             label[record.content_hash] = truth[record.key]
     terms = _terms(records)
     untrained = Model(version, {}, terms, {}, "")
-    with contextlib.closing(duckdb.connect()) as db:
-        scoring._load(db, untrained, contents, dict.fromkeys(contents, 0), short_names)
+    with scoring.Scale(untrained, short_names) as scale:
+        scale.put(contents)
         hashes = sorted(contents)
-        scoring._table(db, "label", {"unique_id": hashes, "person": [label[one] for one in hashes]})
-        db.execute(
+        scoring.table(scale.db, "label", {"unique_id": hashes, "person": [label[one] for one in hashes]})  # fmt: skip
+        scale.db.execute(
             "create table labelled as select feature.*, person from feature join label using (unique_id)"
         )
-        api = DuckDBAPI(db)
+        api = DuckDBAPI(scale.db)
         linker = Linker(api.register("labelled"), _settings(), log_level=None)
         linker.training.estimate_u_using_random_sampling(max_pairs=5e6, seed=seed)
         linker.training.estimate_m_from_label_column("person")

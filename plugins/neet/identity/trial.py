@@ -46,8 +46,8 @@ class Trial:
 
     def records(self) -> tuple[list[Record], Policy]:
         with database.connect(self.dsn["builder"]) as connection:
-            policy, nothing, dobs = linking.read_policy(connection, self.known_seq)
-            return records.read(connection, nothing, dobs), policy
+            policy, cleaning = linking.read_policy(connection, self.known_seq)
+            return records.read(connection, cleaning), policy
 
 
 def read_truth(county: Path) -> dict[RecordKey, Truth]:

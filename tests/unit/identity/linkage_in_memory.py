@@ -1,47 +1,48 @@
-"""A whole linkage in memory."""
+"""A whole linkage in memory: everything is settled, weighed and ranked at once, and nothing is kept."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from neet.identity import deciding, model, resolving, scoring
+from neet.identity import deciding, model, resolving
+from neet.identity.scoring import Scale, rule_of
 
 
 @dataclass
 class Linkage:
-    """Links records as a build does, from nothing or keeping weights from one call to the next."""
+    """Links records from nothing."""
 
     policy: resolving.Policy
     trained: model.Model
 
     def __post_init__(self) -> None:
-        self.flags: dict = {}
-        self.crowded: dict = {}
-        self.pairs: dict = {}
+        self.crowded: dict[tuple[str, str], int] = {}
+        self.pairs: list = []
         self.compared = 0
 
-    def __call__(self, records, rulings=(), keep: bool = False):
+    def __call__(self, records, rulings=()):
         decided = deciding.in_force(list(rulings))
         settled = resolving.settle(records, decided, self.policy)
-        if not keep:
-            self.flags, self.crowded, self.pairs = {}, {}, {}
-        scored = scoring.score(
-            self.trained, settled.contents, settled.flags, self.policy.short_names, self.policy.lower,
-            self.policy.block_cap, self.flags, self.crowded,
-        )  # fmt: skip
-        self.pairs = {
-            key: pair for key, pair in self.pairs.items() if not scored.again & set(key)
-        } | {(pair.left_hash, pair.right_hash): pair for pair in scored.pairs}
-        self.flags, self.crowded, self.compared = (
-            dict(settled.flags),
-            scored.crowded,
-            scored.compared,
-        )
+        self.weigh(settled)
         links, candidates, duplicates = resolving.conclude(
-            settled, self.pairs.values(), decided, self.policy, self.trained
+            settled, self.pairs, decided, self.policy, self.trained
         )
         return (
             {one.source_feed + " " + one.source_key: one for one in links},
             candidates,
             duplicates,
         )
+
+    def weigh(self, settled: resolving.Settled) -> None:
+        """All pairs that are wanted, and the blocks that are too large."""
+        with Scale(self.trained, self.policy.short_names) as scale:
+            scale.put(settled.contents)
+            sizes = Counter(
+                block for _, blocks in scale.blocks(settled.contents) for block in blocks
+            )
+            crowded = {one for one, size in sizes.items() if size > self.policy.block_cap}
+            self.crowded = {rule_of(one): sizes[one] for one in crowded}
+            self.pairs, self.compared = scale.weigh(
+                settled.contents, settled.flags, crowded, self.policy.lower
+            )

@@ -1,15 +1,11 @@
-"""Who is who: exact keys that lie, twins, hostile records, and the law that steps and a fresh start agree."""
+"""Who is who: exact keys that lie, twins, hostile records."""
 
 from __future__ import annotations
 
 import datetime as dt
-import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from linkage_in_memory import Linkage
 from population import EMPTY, Someone, county, in_order, people
 
 from neet.identity import deciding, measuring, model
@@ -304,35 +300,6 @@ def test_twins_whose_names_begin_alike_are_no_duplicate(linkage):
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(0, 10_000), min_size=2, max_size=4), cap=st.sampled_from([3, 400]))  # fmt: skip
-def test_steps_in_any_order_and_a_fresh_start_agree(policy, trained, seed, cuts, cap):
-    """Records arrive, change and go, and decisions fall, in random order; the kept weights change nothing."""
-    dice = random.Random(seed)
-    everything, _ = county(40, seed)
-    kept = Linkage(replace(policy, block_cap=cap), trained)
-    rulings: list[Ruling] = []
-    present = {one.key: one for one in everything if dice.random() < 0.5}
-    for cut in cuts:
-        step = random.Random(cut)
-        for one in everything:
-            if step.random() < 0.3:
-                present[one.key] = one if step.random() < 0.7 else replace(one, postcode="ZZ990AA")
-            elif step.random() < 0.1:
-                present.pop(one.key, None)
-        if len(present) < 2:
-            continue
-        one, other = step.sample(sorted(present), 2)
-        rulings.append(said(step.choice([LINK, SPLIT, UNDO]), one, other, len(rulings) + 1))
-        records = in_order(list(present.values()))
-        stepwise = kept(records, rulings, keep=True)
-        fresh = Linkage(kept.policy, trained)(records, rulings)
-        assert stepwise == fresh
-
-
-@pytest.mark.slow
 def test_quality_on_people_the_model_has_not_seen(linkage):
     """No number, and a fault in every third account: harder than any source of the synthetic county."""
     records, truth = county(1500, 4711)
@@ -348,17 +315,6 @@ def test_quality_on_people_the_model_has_not_seen(linkage):
     accounts = quality.by["source"][ACCOUNTS]
     assert accounts.right > 1200 and accounts.wrong <= 1
     assert quality.queue_share < 0.15 and quality.duplicates.wrong == 0
-
-
-def test_only_what_is_new_is_weighed(linkage):
-    records, _ = county(60, 5)
-    linkage(records)
-    whole = linkage.compared
-    again = linkage(records, keep=True)
-    assert linkage.compared == 0 and again == linkage(records)
-    newcomer = people(61, 99)[-1].record(ACCOUNTS, "KCNEW", given_form="novel")
-    linkage(in_order([*records, newcomer]), keep=True)
-    assert 0 < linkage.compared < whole / 5
 
 
 def test_the_model_says_what_it_is_made_of(trained):
