@@ -171,6 +171,8 @@ class Reach:
         return self._close(
             [
                 "select source_feed, source_key from named",
+                """select other_feed, other_key from ruled
+                   join changed on source_feed = one_feed and source_key = one_key where not is_here""",
                 """select source_feed, source_key from identity.mention join lost using (hub)
                    where la_code = %(la)s and hub not like %(namesake)s""",
                 """select asks.source_feed, asks.source_key from identity.mention as asks join (
