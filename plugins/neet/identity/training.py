@@ -112,10 +112,10 @@ def from_county(
     say(f"{len(records):,} records; training")
     truth = {key: one.person for key, one in loaded.truth.items()}
     described = {"county": made_by, "random_pairs_seed": seed}
-    return write(train(records, truth, policy.short_names, seed, described, version))
+    return write(train(records, truth, policy.short_names, seed, described, version), models.FOLDER)
 
 
-def write(content: Mapping[str, Any], folder: Path = models.FOLDER) -> Path:
+def write(content: Mapping[str, Any], folder: Path) -> Path:
     """Keep a model under its version.
 
     Raises:

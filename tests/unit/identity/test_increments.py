@@ -14,7 +14,7 @@ from population import EMPTY, Someone, county, in_order, people
 
 from neet.database import connect
 from neet.identity import linking, records, resolving
-from neet.identity.deciding import KINDS, LINK, Ruling
+from neet.identity.deciding import KINDS, LINK, SPLIT, UNDO, Ruling
 from neet.identity.records import CORE, Record
 
 ACCOUNTS, CENSUS, COLLEGE, MAILBOX = (
@@ -201,9 +201,10 @@ TIES = {
         [OLIVER.record(MAILBOX, "R1")],
         (ACCOUNTS, "KC1"),
     ),
+    # Each of the two accounts is a pair with Oliver, and no pair with the other.
     "a pair with one person": (
-        [OLIVER.core(), OLIVER.record(ACCOUNTS, "KC1", given_form="olivre")],
-        [OLIVER.record(ACCOUNTS, "KC2", given_form="olivr")],
+        [OLIVER.core(gender_form=None), OLIVER.record(ACCOUNTS, "KC1", family_form=None, gender_form="F")],
+        [OLIVER.record(ACCOUNTS, "KC2", given_form=None, gender_form="M")],
         (ACCOUNTS, "KC1"),
     ),
     "a pair that keys settled": (
@@ -250,6 +251,29 @@ def test_each_tie_counts_when_it_comes_and_when_it_goes(two_databases, policy, t
         )
         assert number == 0 or done.touched <= len(records_now), "no bystander is read"
     assert links[0] != links[1] and links[0] == links[2]
+
+
+def test_a_pair_that_stays_and_matters_no_more(two_databases, policy, trained):
+    """Two accounts seem to be Olivia's until the split of the first from Oliver is undone: it asks no more, the pair of what it
+    says with Olivia stays for it is Oliver's too, and the second account has her to itself."""
+    database, _ = two_databases
+    database.empty(block_cap=400)
+    olivia = replace(OLIVER, number=4, given="olivia", upn="Z886000000004", uln="9000000004")
+    first = OLIVER.record(ACCOUNTS, "KC1")
+    second = olivia.record(ACCOUNTS, "KC2", family_form=None, gender_form="F")
+    two = sorted((first.key, (CORE, OLIVER.young_persons_id)))
+    split = Ruling("D2", 2, SPLIT, *two, "Ada", "2022-01-05")
+    database.decide(split)
+    database.hold(in_order([OLIVER.core(), olivia.core(gender_form=None), first, second]))
+    query = "select source_key, method, status from identity.link where source_feed <> 'core_plus_people' order by 1"
+    database.link()
+    everything_at_once(database, policy, trained, [split])
+    assert database.rows(query) == [("KC1", "none", "queued"), ("KC2", "none", "queued")]
+    undo = Ruling("D3", 3, UNDO, *two, "Ada", "2022-01-06")
+    database.decide(undo)
+    database.link()
+    everything_at_once(database, policy, trained, [split, undo])
+    assert database.rows(query) == [("KC1", "deterministic", "linked"), ("KC2", "splink", "linked")]
 
 
 # -- no more than that -------------------------------------------------------------------------------------------------
