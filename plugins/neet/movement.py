@@ -72,7 +72,8 @@ where la_code = %(la)s and opening_id = %(opening)s and closing_id = %(closing)s
 
 EFFECTS = """
 select leg_number, is_correction, part, change, side, effect, person_id, young_persons_id, before_activity_code,
-       after_activity_code, before_is_lapsed, after_is_lapsed, before_district_code, after_district_code
+       after_activity_code, before_is_lapsed, after_is_lapsed, before_district_code, after_district_code,
+       before_sen_group, after_sen_group, before_is_vulnerable, after_is_vulnerable
 from intermediate.int_movement_effect
 where la_code = %(la)s and opening_id = %(opening)s and closing_id = %(closing)s
   and area_code = %(area)s and group_code = %(group)s and measure = %(measure)s
@@ -119,6 +120,24 @@ inner join version
     on version.young_persons_id = wanted.id
     and version.known_from_seq > wanted.since and version.known_from_seq <= wanted.until
 order by wanted.id, version.known_from_seq, version.kind, version.row_key collate "C"
+"""
+
+
+# Every characteristic of somebody in force at a month end, as known at a delivery.
+CHARACTERISTICS = """
+with wanted as (
+    select * from unnest(%(ids)s::text[], %(ends)s::date[], %(seqs)s::bigint[]) as wanted (id, month_end, known_seq)
+)
+select 'characteristic' as kind, wanted.id, wanted.month_end, wanted.known_seq, version.row_key, version.known_from_seq,
+       version.line_number, version.row_hash, version.is_stale
+from wanted
+inner join hist.hist_core_plus_characteristics as version
+    on version.la_code = %(la)s and version.young_persons_id = wanted.id
+    and version.known_from_seq <= wanted.known_seq
+    and (version.known_to_seq is null or version.known_to_seq > wanted.known_seq) and not version.is_deleted
+    and version.start_on <= to_char(wanted.month_end, 'YYYY-MM-DD')
+    and (coalesce(version.end_on, '') = '' or version.end_on >= to_char(wanted.month_end, 'YYYY-MM-DD'))
+order by wanted.id, version.row_key collate "C"
 """
 
 
@@ -333,20 +352,20 @@ def movers(connection: psycopg.Connection, found: Account) -> list[Mover]:
         return []
     now = known_now(rows)
     legs = _ends_of_legs(found, now)
-    behind = rows_behind(
-        rows,
-        [
-            (effect["young_persons_id"], *end)
-            for effect in effects
-            for end in legs[effect["leg_number"]]
-        ],
-    )
+    keys = {
+        (effect["young_persons_id"], *end)
+        for effect in effects
+        for end in legs[effect["leg_number"]]
+    }
+    behind = rows_behind(rows, keys)
+    characteristics = _characteristics(rows, effects, legs)
     between = _between(rows, effects, legs)
     standing = _standing(rows, found, effects)
     told = []
     for effect in effects:
         ypid = effect["young_persons_id"]
-        before, after = (behind[ypid, *end] for end in legs[effect["leg_number"]])
+        ends = legs[effect["leg_number"]]
+        before, after = (behind[ypid, *end] for end in ends)
         why = _why(effect, standing.get(effect["person_id"], ""))
         told.append(
             Mover(
@@ -356,8 +375,9 @@ def movers(connection: psycopg.Connection, found: Account) -> list[Mover]:
                 ypid,
                 why,
                 _telling(
-                    effect["change"] in ("RECODED", "LAPSED", "CONFIRMED") or LEFT_OUT in why,
-                    before, after, between.get((ypid, effect["leg_number"]), ()),
+                    _decided_by(effect, why),
+                    *(side + characteristics.get((ypid, *end), ()) for side, end in zip((before, after), ends, strict=True)),
+                    between.get((ypid, effect["leg_number"]), ()),
                 ),
                 before,
             )
@@ -498,30 +518,78 @@ def _between(rows: Callable, effects: list[dict], legs: dict) -> dict[tuple, tup
         return {}
     ids, since, until, _ = (list(column) for column in zip(*asked, strict=True))
     found = rows(BETWEEN, ids=ids, since=since, until=until)
+    legs_of: dict[tuple, list[int]] = defaultdict(list)
+    for *key, leg in asked:
+        legs_of[tuple(key)].append(leg)
     by_leg: dict[tuple, dict[SourceRow, None]] = defaultdict(dict)
     for row, source in zip(found, source_rows(rows, found), strict=True):
-        for ypid, begins, ends, leg in asked:
-            if (row["id"], row["since"], row["until"]) == (ypid, begins, ends):
-                by_leg[ypid, leg][source] = None
+        for leg in legs_of[row["id"], row["since"], row["until"]]:
+            by_leg[row["id"], leg][source] = None
     return {key: tuple(of) for key, of in by_leg.items()}
 
 
+def _is_by_characteristic(effect: dict) -> bool:
+    """Came into the vulnerable group or went out of it, and changed nothing else that could have moved them."""
+    return (
+        effect["change"] in ("MOVED_IN", "MOVED_OUT")
+        and effect["before_is_vulnerable"] != effect["after_is_vulnerable"]
+        and all(
+            effect[f"before_{name}"] == effect[f"after_{name}"]
+            for name in ("district_code", "sen_group")
+        )
+    )
+
+
+def _decided_by(effect: dict, why: str) -> str:
+    """The kind of row that a change was decided by."""
+    if effect["change"] in ("RECODED", "LAPSED", "CONFIRMED") or LEFT_OUT in why:
+        return "activity"
+    return "characteristic" if _is_by_characteristic(effect) else "person"
+
+
+def _characteristics(
+    rows: Callable, effects: list[dict], legs: dict
+) -> dict[tuple, tuple[SourceRow, ...]]:
+    """Characteristics in force at both ends, of those whom they moved."""
+    keys = sorted(
+        {
+            (effect["young_persons_id"], *end)
+            for effect in effects
+            if _is_by_characteristic(effect)
+            for end in legs[effect["leg_number"]]
+        }
+    )
+    if not keys:
+        return {}
+    ids, ends, seqs = (list(column) for column in zip(*keys, strict=True))
+    found = rows(CHARACTERISTICS, ids=ids, ends=ends, seqs=seqs)
+    by_key: dict[tuple, tuple[SourceRow, ...]] = defaultdict(tuple)
+    for row, source in zip(found, source_rows(rows, found), strict=True):
+        by_key[row["id"], row["month_end"], row["known_seq"]] += (source,)
+    return by_key
+
+
 def _telling(
-    is_by_activity: bool, before: tuple, after: tuple, between: tuple[SourceRow, ...]
+    kind: str, before: tuple, after: tuple, between: tuple[SourceRow, ...]
 ) -> tuple[SourceRow, ...]:
     """The rows that made a change: what is in force after it and was not before; failing that, what became known in
-    between; failing that nothing new was said, and the row that stood there anyhow did it: its currency ran out, or a
-    birthday came.
+    between, or stood before and is over; failing that nothing new was said, and the row that stood there anyhow did it:
+    its currency ran out, or a birthday came.
 
     Args:
-        is_by_activity: the activity decided, else the person's own row or characteristics.
+        kind: of the rows that decided, see :func:`_decided_by`.
     """
-    known = {(row.row_key, row.delivery_seq) for row in before}
+    known, still = ({(row.row_key, row.delivery_seq) for row in side} for side in (before, after))
     new = [row for row in after if (row.row_key, row.delivery_seq) not in known]
-    kinds = ("activity",) if is_by_activity else ("person", "characteristic")
-    found = [[row for row in rows if row.kind in kinds] for rows in (new, between, after, before)]
+    over = [row for row in before if (row.row_key, row.delivery_seq) not in still]
+    sources = (
+        (new, between, over, after, before)
+        if kind == "characteristic"
+        else (new, between, after, before)
+    )
+    found = [[row for row in rows if row.kind == kind] for rows in sources]
     told = next(filter(None, found), [])
-    if not is_by_activity and not found[0] and not found[1]:
+    if kind == "person" and not found[0] and not found[1]:
         told = told + new  # a new activity of somebody whose own row is as it was
     return tuple(told)
 
@@ -561,7 +629,14 @@ def _why(effect: dict, standing: str) -> str:
         return f"{activity(end)}; {standing}" if standing else activity(end)
     if change in ("MOVED_IN", "MOVED_OUT"):
         places = effect["before_district_code"], effect["after_district_code"]
-        return f"district {places[0]} -> {places[1]}" if places[0] != places[1] else "another group"
+        moved = [f"district {places[0]} -> {places[1]}"] if places[0] != places[1] else []
+        if effect["before_sen_group"] != effect["after_sen_group"]:
+            moved.append(f"{effect['before_sen_group']} -> {effect['after_sen_group']}")
+        if effect["before_is_vulnerable"] != effect["after_is_vulnerable"]:
+            moved.append(
+                f"{'in' if effect['after_is_vulnerable'] else 'out of'} the vulnerable group"
+            )
+        return "; ".join(moved)
     return f"{activity('before')} -> {activity('after')}"
 
 

@@ -29,7 +29,8 @@ class SealedCounty:
     Attributes:
         built: the warehouse.
         leaver: NEET in both returns; left on 20 January, as a file of 21 March says.
-        found: in education in both returns; NEET since 10 January, as another file of that day says.
+        found: in education in both returns; NEET since 10 January, and in care since 5 February, as two other files of
+            that day say.
         lapsing: in education in both returns; its currency ran out on 10 February, as the same file says; lives in another
             district, as the file of the leaver says.
         file: of the leaver, who is on line 2.
@@ -69,10 +70,20 @@ class SealedCounty:
         moved = self.newest("people", self.lapsing)
         moved["District"] = "E07000106" if moved["District"] != "E07000106" else "E07000108"
         activities = folder / "886_core_plus_activities_delta_20220321.csv"
+        with self.exports["886_core_plus_characteristics_snapshot_20220131.csv"].open(
+            encoding="utf-8-sig"
+        ) as source:
+            columns = next(csv.reader(source))
+        characteristics = folder / "886_core_plus_characteristics_delta_20220321.csv"
+        in_care = dict.fromkeys(columns, "") | {
+            "YoungPersonsID": self.found, "CharacteristicCode": "110", "StartDate": "2022-02-05",
+        }  # fmt: skip
+        write(characteristics, [in_care])
         write(self.file, [leaver, moved])
         write(activities, [found, lapsing])
         self.receive("core_plus_people", self.file)
         self.receive("core_plus_activities", activities)
+        self.receive("core_plus_characteristics", characteristics)
         build_live(built.settings, built.dsn["builder"])
         publish(built.settings, built.dsn["builder"])
 

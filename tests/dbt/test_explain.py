@@ -331,6 +331,23 @@ def test_every_person_of_every_part_has_rows_that_read_the_same_in_landing(late)
     assert again.differing == () and again.same > 20
 
 
+def test_who_moves_between_groups_is_named_by_what_moved_them(late):
+    """Into care is into the vulnerable group by a characteristic; and neither is anything in the county."""
+    moved = {
+        one.young_persons_id: one
+        for one in movers(late, account(late, "2022-01", "2022-02", "neet", group="VULNERABLE"))
+        if one.part == "MOVED_IN"
+    }
+    assert (moved[late.found].effect, moved[late.found].why) == (1, "in the vulnerable group")
+    assert [(row.kind, row.file_name, row.line_number) for row in moved[late.found].rows] == [
+        ("characteristic", "886_core_plus_characteristics_delta_20220321.csv", 2)
+    ]
+    county = {
+        one.young_persons_id for one in movers(late, account(late, "2022-01", "2022-02", "neet"))
+    }
+    assert late.found not in county
+
+
 def test_what_cannot_be_compared_says_what_can(late):
     with pytest.raises(movement.NoSuchPosition, match="2021-11 to 2022-02.*2022-01@submitted"):
         account(late, "2022-01", "2031-01")

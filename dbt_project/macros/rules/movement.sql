@@ -219,7 +219,8 @@ told as (
         la_code, opening_id, closing_id, comparison, opening_on, closing_on, leg_number, is_correction,
         area_type, area_code, group_code, measure, side, person_id, young_persons_id,
         before_activity_code, after_activity_code, before_is_lapsed, after_is_lapsed,
-        before_district_code, after_district_code,
+        before_district_code, after_district_code, before_sen_group, after_sen_group,
+        before_is_vulnerable, after_is_vulnerable,
         case
             when before_cohort = after_cohort then change
             when after_cohort = 1 then case when before_district_code is null then 'JOINED' else 'MOVED_IN' end
