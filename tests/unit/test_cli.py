@@ -28,7 +28,7 @@ def test_help_teaches_a_month_by_hand():
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "down", "status", "deliver", "census", "sql", "demo", "release", "discard", "waive", "rebuild", "check-return", "feeds"],
+    ["up", "down", "status", "deliver", "census", "sql", "demo", "release", "discard", "waive", "rebuild", "check-return", "feeds", "movement"],
 )  # fmt: skip
 def test_every_command_has_help(command):
     done = run(command, "--help")
