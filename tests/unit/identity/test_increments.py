@@ -290,12 +290,12 @@ def linked(two_databases):
     return database, everybody
 
 
-def versions(database) -> dict:
+def versions(database, la_code="886") -> dict:
     """Which transaction wrote each link."""
     return {
         (feed, key): writer
         for feed, key, writer in database.rows(
-            "select source_feed, source_key, xmin::text from identity.link"
+            f"select source_feed, source_key, xmin::text from identity.link where la_code = '{la_code}'"
         )
     }
 
@@ -341,6 +341,33 @@ def test_who_only_looks_at_a_namesake_is_not_reached_by_it(two_databases):
     assert (done.touched, done.beside) == (2, 1)
     database.hold([one.core(), twin.core(gender_form=None), replace(school, school_form="4601")])
     assert database.link().touched == 3
+
+
+def test_authorities_do_not_touch_each_other(two_databases):
+    """The same records of two authorities: each is linked as if alone."""
+    database, _ = two_databases
+    database.empty(block_cap=400)
+    everybody, _ = county(20, 5)
+    others = [replace(one, la_code="887") for one in everybody]
+    database.hold([*everybody, *others])
+    database.link()
+    query = "select source_feed, source_key, young_persons_id, method, score, status from identity.link where la_code = '{}' order by 1, 2"
+    assert database.rows(query.format("886")) == database.rows(query.format("887"))
+    before = versions(database, "886")
+    database.hold(
+        [
+            *everybody,
+            *(replace(one, upn=None, family_form="other") for one in others[:9]),
+            *others[9:],
+        ]
+    )
+    assert database.link().news == 9
+    assert versions(database, "886") == before
+    assert database.rows(query.format("886")) != database.rows(query.format("887"))
+    stepwise = database.tables()
+    database.forget()
+    database.link()
+    assert database.tables() == stepwise
 
 
 def test_another_policy_and_an_earlier_time_link_everybody(linked):
