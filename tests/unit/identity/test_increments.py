@@ -327,20 +327,26 @@ def test_a_newcomer_touches_the_neighbourhood_only(linked):
     assert versions(database) == before
 
 
-def test_who_only_looks_at_a_namesake_is_not_reached_by_it(two_databases):
-    """A change of a school's record draws in no Core+ namesake; a change of a Core+ record draws in who looks at it."""
+def test_who_only_looks_at_a_namesake_is_not_reached_by_it(two_databases, policy, trained):
+    """A school's record that changes looks at the Core+ namesake, who is not linked again; one that changes draws it in."""
     database, _ = two_databases
     database.empty(block_cap=400)
-    one, twin = people(2, 7)
-    twin = replace(twin, family=one.family, dob=one.dob, postcode="ZZ990AA")
-    school = one.record(CENSUS, "S1", upn=one.upn, postcode=None)
-    database.hold([one.core(), twin.core(), school])
-    database.link()
-    database.hold([one.core(), twin.core(), replace(school, school_form="4601")])
-    done = database.link()
-    assert (done.touched, done.beside) == (2, 1)
-    database.hold([one.core(), twin.core(gender_form=None), replace(school, school_form="4601")])
-    assert database.link().touched == 3
+    school = PHILIPPA.record(CENSUS, "S1", upn=PHILIPPA.upn, postcode=None)
+    freyas = replace(school, given_form="freya")
+    for namesake, record, method, expected in (
+        (FREYA.core(), school, "upn", (3, 0)),
+        (FREYA.core(), replace(school, school_form="4601"), "upn", (2, 1)),
+        # Now it is a pair with Freya, looked at first and reached then.
+        (FREYA.core(), freyas, "none", (3, 1)),
+        (FREYA.core(given_form="fred"), freyas, "upn", (3, 0)),
+    ):
+        database.hold([PHILIPPA.core(), namesake, record])
+        done = database.link()
+        everything_at_once(database, policy, trained, [])
+        assert database.rows("select method from identity.link where source_key = 'S1'") == [
+            (method,)
+        ]
+        assert (done.touched, done.beside) == expected
 
 
 def test_authorities_do_not_touch_each_other(two_databases):
