@@ -167,6 +167,7 @@ def test_steps_in_any_order_and_a_fresh_start_agree(
     stepwise_is_fresh(two_databases, policy, trained, cap, first, steps)
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @settings(max_examples=150, **LAW)
 @ANYTHING
@@ -227,6 +228,7 @@ TIES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tie", TIES)
 def test_each_tie_counts_when_it_comes_and_when_it_goes(two_databases, policy, trained, tie):
     """Somebody comes and goes whom one thing alone ties to a record that stays: its link follows both times."""
