@@ -450,10 +450,6 @@ summed as (
     left join figure as below
         on below.month_end = part.month_end and below.measure = denominator_measure
         and below.area_type = over_figure.area_type and below.area = over_figure.area and below.grp = over_figure.grp
-    -- A flow stands only where there is a cohort at the month's end.
-    semi join cell
-        on cell.month_end = part.month_end and cell.area_type = over_figure.area_type
-        and cell.area = over_figure.area and cell.grp = over_figure.grp
 )
 select
     kpi_id, period, ends_on, area_type, area, grp,

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from neet.feeds import landing
-from synthetic_county.defects import KINDS, PERSON
+from synthetic_county.defects import GATE, IDENTITY, KINDS
 from synthetic_county.england import authorities
 from synthetic_county.generate import Config, generate
 from synthetic_county.parameters import load
@@ -87,7 +87,7 @@ def draw(number: int, la_code: str, folder: Path) -> SmallCounty:
     file.write_text(yaml.safe_dump(parameters), encoding="utf-8")
     first = dice.choice(FIRST_MONTHS)
     last = _later(first, dice.randint(1, 5))
-    kinds = [kind.name for kind in KINDS.values() if kind.stage == PERSON]
+    kinds = [kind.name for kind in KINDS.values() if kind.stage in (GATE, IDENTITY)]
     defects = ",".join(dice.sample(kinds, dice.randint(1, 4))) if dice.random() < 0.5 else "none"
     config = dict(
         people=dice.randint(20, 80),
@@ -219,7 +219,7 @@ class Warehouse:
     RELATIONS = {
         "cohort": "select * from marts_neet.fct_cohort_month",
         "cells": "select * from intermediate.int_cohort_count where basis = 'restated'",
-        "flows": "select * from marts_neet.fct_neet_flow where basis = 'restated'",
+        "flows": "select * from marts_neet.fct_flow where basis = 'restated'",
         "durations": "select * from marts_neet.fct_neet_duration",
         "spells": "select * from marts_neet.fct_neet_spell",
         "ends": "select * from marts_neet.fct_neet_spell_end",
@@ -382,29 +382,56 @@ def _cell(row: dict) -> tuple:
     return row["month_end"], row["area_type"], row["area_code"], row["group_code"]
 
 
+FLOWS = {
+    "cohort": lambda row: True,
+    "neet": lambda row: row["status_bucket"] == "NEET",
+    "not_known": lambda row: row["status_bucket"] == "NOT_KNOWN",
+    "eet": lambda row: row["status_bucket"] == "EET",
+}
+
+
 def _flows(cohort: list[dict], cells: list[dict], flows: list[dict], looked: Counter, where: str) -> None:  # fmt: skip
-    neet = _by_cell(cohort, lambda row: row["status_bucket"] == "NEET")
+    """Every account against the people, who came and went and moved counted by hand."""
+    counted = {name: _by_cell(cohort, keep) for name, keep in FLOWS.items()}
     months = sorted({row["month_end"] for row in cells})
     before = dict(zip(months[1:], months, strict=False))
     wanted = {
-        (month, *_cell(row)[1:])
+        (month, *_cell(row)[1:], measure)
         for month, former in before.items()
         for row in cells
         if row["month_end"] in (month, former)
+        for measure in FLOWS
     }
-    assert {_cell(row) for row in flows} == wanted, where
-    closings = {_cell(row): row["closing"] for row in flows}
+    assert {(*_cell(row), row["measure"]) for row in flows} == wanted, where
+    closings = {(*_cell(row), row["measure"]): row["closing"] for row in flows}
     for row in flows:
-        key = _cell(row)
-        former = before[key[0]], *key[1:]
-        now, then = neet.get(key, set()), neet.get(former, set())
-        assert row["opening"] + row["joiners"] - row["leavers"] == row["closing"], (where, key)
-        assert row["opening"] == closings.get(former, row["opening"]), (where, key)
+        key, measure = _cell(row), row["measure"]
+        month, area_type, _, group = key
+        former = before[month], *key[1:]
+        people = counted[measure]
+        now, then = people.get(key, set()), people.get(former, set())
+        assert row["opening"] + row["joiners"] - row["leavers"] == row["closing"], (where, row)
+        assert row["opening"] == closings.get((*former, measure), row["opening"]), (where, row)
         assert (row["opening"], row["joiners"], row["leavers"], row["closing"]) == (
             len(then), len(now - then), len(then - now), len(now)
-        ), (where, key)  # fmt: skip
+        ), (where, row)  # fmt: skip
+        county = row["la_code"]
+        was, is_ = (
+            people.get((day, "county", county, "ALL"), set()) for day in (before[month], month)
+        )
+        was_in_group, is_in_group = (
+            people.get((day, "county", county, group), set()) for day in (before[month], month)
+        )
+        assert row["joiners_from_other_group"] == len((now - then) & was - was_in_group), (
+            where,
+            row,
+        )
+        assert row["leavers_to_other_group"] == len((then - now) & is_ - is_in_group), (where, row)
+        assert row["joiners_from_other_area"] == len((now - then) & was_in_group), (where, row)
+        assert row["leavers_to_other_area"] == len((then - now) & is_in_group), (where, row)
         looked["flows"] += 1
         looked["joiners and leavers"] += row["joiners"] + row["leavers"]
+        looked["moves"] += row["joiners_from_other_group"] + row["joiners_from_other_area"]
 
 
 def _spells(cohort: list[dict], spells: list[dict], ends: list[dict], looked: Counter, where: str) -> None:  # fmt: skip

@@ -1,18 +1,36 @@
 {#  Every KPI is a row of kpi_definition that names its counts, and a window that says which months they are summed over:
     a three-month average is the sum of three months' counts over the sum of their cohorts (kpis.md section 0 rule 6). #}
-with count_by_month as (
+{%- set keys = ['la_code', 'basis', 'month_end', 'area_type', 'area_code', 'group_code'] %}
+-- An area or group that everybody has left has no cohort any more, but a flow: who left it.
+with cell as (
+    select {{ keys | join(', ') }} from {{ ref('int_cohort_count') }}
+    union
+    select {{ keys | join(', ') }} from {{ ref('fct_flow') }}
+),
+
+count_by_month as (
     select
-        cohort.*,
+        {% for column in keys %}
+        cell.{{ column }},
+        {% endfor %}
+        {% for measure in cohort_measures() %}
+        cohort.{{ measure }},
+        {% endfor %}
         {% for measure, (status, column) in flow_measures().items() %}
         flow_of_{{ status }}.{{ column }} as {{ measure }}
         {{- ',' if not loop.last }}
         {% endfor %}
-    from {{ ref('int_cohort_count') }} as cohort
+    from cell
+    left join {{ ref('int_cohort_count') }} as cohort
+        on cohort.la_code = cell.la_code
+        {% for column in keys[1:] %}
+        and cohort.{{ column }} = cell.{{ column }}
+        {% endfor %}
     {% for status in flow_measures().values() | map('first') | unique %}
     left join {{ ref('fct_flow') }} as flow_of_{{ status }}
         on flow_of_{{ status }}.measure = '{{ status }}'
-        {% for column in ('la_code', 'basis', 'month_end', 'area_type', 'area_code', 'group_code') %}
-        and flow_of_{{ status }}.{{ column }} = cohort.{{ column }}
+        {% for column in keys %}
+        and flow_of_{{ status }}.{{ column }} = cell.{{ column }}
         {% endfor %}
     {% endfor %}
 ),
