@@ -465,43 +465,39 @@ def _cohort_test(one: Scenario) -> dict:
 
 
 def _repeat_test(one: Scenario) -> dict:
-    days, known, number = one.months[one.month]
-    counts = {
-        "spell_state": "open",
-        "spell_count": 1,
-        "repeat_count": int(one.raw["repeat"]["life"]),
-        "repeat_in_window_count": int(one.raw["repeat"]["year"]),
-    }
+    _, _, number = one.months[one.month]
     return _test(
         f"{one.id}__repeat",
         one.raw["says"],
-        "fct_neet_duration",
+        "int_neet_repeat",
         {
             "ref('int_month_end')": [
                 {
                     "la_code": one.la_code,
                     "month_end": one.month,
-                    "previous_month_end": one.month.replace(day=1) - DAY,
+                    "academic_year_starts_on": dt.date(2021, 9, 1),
+                    "measured_age_from": 16,
                 }
             ],
             "ref('policy')": _policy(),
-            "ref('reporting_group')": [
-                {"group_code": "ALL", "sen_group": None, "is_vulnerable_only": False}
-            ],
             "ref('fct_cohort_month')": [
-                {
-                    "la_code": one.la_code, "month_end": one.month, "person_id": one.id, "is_in_denominator": True,
-                    "status_bucket": NEET, "neet_days": days, "neet_days_without_not_known": known,
-                    "neet_spell_number": number, "sen_group": "NONE", "is_vulnerable": False, "district_code": "D",
-                }
+                one._row(
+                    month_end=one.month,
+                    academic_age=17,
+                    status_bucket=NEET,
+                    neet_spell_number=number,
+                )
             ],
             "ref('fct_neet_spell')": list(one.spell_rows_with_keys()),
         },
         [
-            {"area_type": "county", "area_code": one.la_code} | counts,
-            {"area_type": "district", "area_code": "D"} | counts,
+            {
+                "person_id": one.id,
+                "is_repeat": one.raw["repeat"]["life"],
+                "is_repeat_in_window": one.raw["repeat"]["year"],
+            }
         ],
-    )  # fmt: skip
+    )
 
 
 class _Dumper(yaml.SafeDumper):

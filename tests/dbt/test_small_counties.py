@@ -85,7 +85,7 @@ def built(new_warehouse, tmp_path_factory):
 def test_truth_and_every_sum(built, place):
     counties, warehouse, _ = built
     looked = small_counties.check(counties[place], warehouse)
-    for what in ("person-months", "cells", "flows", "medians", "spells", "curves"):
+    for what in ("person-months", "cells", "flows", "accounts", "medians", "spells", "curves"):
         assert looked[what] > 0, what
 
 

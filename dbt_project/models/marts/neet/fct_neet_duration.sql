@@ -9,9 +9,7 @@ rule as (
     select
         la_code,
         month_end,
-        previous_month_end,
-        {{ policy('support_repeat_spells', 'month_end') }} as repeat_spells,
-        {{ policy('support_repeat_window_days', 'month_end') }} as repeat_window_days
+        previous_month_end
     from {{ ref('int_month_end') }}
 ),
 
@@ -25,19 +23,14 @@ open_spell as (
         cohort.is_vulnerable,
         cohort.neet_days,
         cohort.neet_days_without_not_known,
-        cohort.neet_spell_number,
-        rule.repeat_spells,
-        count(earlier.neet_spell_id) as spells_in_window
+        repeated.is_repeat,
+        repeated.is_repeat_in_window
     from {{ ref('fct_cohort_month') }} as cohort
-    inner join rule
-        on rule.la_code = cohort.la_code and rule.month_end = cohort.month_end
-    left join {{ ref('fct_neet_spell') }} as earlier
-        on earlier.la_code = cohort.la_code
-        and earlier.person_id = cohort.person_id
-        and earlier.neet_spell_number <= cohort.neet_spell_number
-        and earlier.neet_start_on > {{ add_days('cohort.month_end', '-rule.repeat_window_days') }}
-    where cohort.is_in_denominator and cohort.status_bucket = 'NEET'
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    inner join {{ ref('int_neet_repeat') }} as repeated
+        on repeated.la_code = cohort.la_code
+        and repeated.month_end = cohort.month_end
+        and repeated.person_id = cohort.person_id
+    where cohort.is_in_denominator
 ),
 
 -- A spell counts as ended in a month by the person's place in the cohort at that month end; a leaver has none.
@@ -69,8 +62,8 @@ spell as (
     select
         la_code, month_end, district_code, sen_group, is_vulnerable, neet_days, neet_days_without_not_known,
         'open' as spell_state,
-        case when neet_spell_number >= repeat_spells then 1 else 0 end as is_repeat,
-        case when spells_in_window >= repeat_spells then 1 else 0 end as is_repeat_in_window
+        case when is_repeat then 1 else 0 end as is_repeat,
+        case when is_repeat_in_window then 1 else 0 end as is_repeat_in_window
     from open_spell
 
     union all

@@ -14,7 +14,6 @@ rule as (
         month_end.la_code,
         month_end.month_end,
         {{ policy('neet_over_06_weeks_days', 'month_end.month_end') }} as over_06_weeks_days,
-        {{ policy('support_repeat_spells', 'month_end.month_end') }} as repeat_spells,
         {{ policy('support_year_13_groups_only', 'month_end.month_end', 'boolean') }} as is_year_13_limited,
         {{ policy('support_year_13_last_month', 'month_end.month_end') }} as year_13_last_month,
         term.ends_on as term_3_ends_on
@@ -59,8 +58,7 @@ judged as (
         person.neet_days,
         person.status_bucket = 'NEET' as is_neet,
         coalesce(person.neet_days > rule.over_06_weeks_days, false) as is_over_six_weeks,
-        person.status_bucket = 'NEET' and coalesce(person.neet_spell_number >= rule.repeat_spells, false)
-            as has_repeat_spells,
+        coalesce(repeated.is_repeat, false) as has_repeat_spells,
         person.status_bucket = 'NEET' and person.sen_group = 'EHCP' and person.year_group in (12, 13) as has_ehc_plan,
         person.status_bucket = 'NEET' and person.sen_group = 'SEN_SUPPORT' as has_sen_support,
         person.status_bucket = 'NEET' and coalesce(marked.is_youth_justice, 0) = 1 as is_youth_justice,
@@ -80,6 +78,10 @@ judged as (
     from person
     inner join rule
         on rule.la_code = person.la_code and rule.month_end = person.month_end
+    left join {{ ref('int_neet_repeat') }} as repeated
+        on repeated.la_code = person.la_code
+        and repeated.month_end = person.month_end
+        and repeated.person_id = person.person_id
     left join marked
         on marked.la_code = person.la_code
         and marked.month_end = person.month_end
