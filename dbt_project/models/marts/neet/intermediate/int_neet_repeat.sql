@@ -1,5 +1,9 @@
 {#  MULT-2: of everybody NEET at a month end, how many spells they have had by then, this one included, since the end of
     Year 11, and how many that began within the window before the month end. #}
+{{ config(
+    meta={'increment': {'by': 'person'}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with rule as (
     select
         la_code,
