@@ -157,7 +157,8 @@ select
     {{ to_long('coalesce(after.' ~ status ~ ', 0)') }} as closing
 from reported
 {% for side, month_end in (('before', 'previous_month_end'), ('after', 'month_end')) %}
-left join cell as {{ side }}
+{#- From the table itself: of a CTE the planner knows nothing, and meets every row with every row. #}
+left join {{ ref('int_cohort_count') }} as {{ side }}
     on {{ side }}.month_end = reported.{{ month_end }}
     {% for column in ('basis', 'la_code', 'area_type', 'area_code', 'group_code') %}
     and {{ side }}.{{ column }} = reported.{{ column }}
