@@ -20,7 +20,7 @@ NUMBERS = range(2000, 2200)
 ENOUGH = {
     "person-months": 30_000, "NEET person-months": 2_000, "second spells": 200, "spells with days not known": 300,
     "suspended spells": 50, "counts of the truth": 10_000, "cells": 10_000, "flows": 30_000, "joiners and leavers": 10_000,
-    "accounts": 5_000, "moves": 50, "medians": 5_000, "ended spells": 200, "curves": 2_000, "forecasts": 5_000,
+    "accounts": 5_000, "moves": 10, "medians": 5_000, "ended spells": 200, "curves": 2_000, "forecasts": 5_000,
 }  # fmt: skip
 """So much is looked at, at least: numbers no larger than a random draw gives, so that an empty county cannot pass."""
 
