@@ -15,6 +15,7 @@ import psycopg
 import yaml
 from psycopg import sql
 
+from neet import increments
 from neet import lineage as events
 from neet.database import connect
 from neet.settings import Settings
@@ -84,7 +85,13 @@ def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -
             raise BuildRefused(
                 f"Build {build_id} cannot be published: it is {status}. Run the build again; readers keep the former one."
             )
-        stored = {mart: _store(connection, schema, mart) for mart, schema in marts.items()}
+        since, before = _last(connection)
+        stamp = increments.stamp(connection)
+        changes = increments.changes_since(connection, marts, since)
+        stored = {
+            mart: _store(connection, schema, changes[mart], since, before.get(mart))
+            for mart, schema in marts.items()
+        }
         rows = {mart: one.rows for mart, one in stored.items()}
         written = sum(one.added + one.gone for one in stored.values())
         _point_to(connection, build_id, known_seq)
@@ -92,8 +99,9 @@ def publish(settings: Settings, dsn_builder: str, build_id: int | None = None) -
         connection.execute(
             """update control.build set status = 'published', finished_at = coalesce(finished_at, now()),
                  detail = coalesce(detail, '{}'::jsonb) || jsonb_build_object('published_rows', %s::jsonb,
-                   'published_written', %s::bigint, 'published_at', now()) where build_id = %s""",
-            [json.dumps(rows), written, build_id],
+                   'published_written', %s::bigint, 'published_stamp', %s::bigint, 'published_at', now())
+               where build_id = %s""",
+            [json.dumps(rows), written, stamp, build_id],
         )
     _tidy(dsn_builder, stored)
     log.info("Published build %d: %d marts, %s rows written", build_id, len(marts), f"{written:,}")
@@ -118,30 +126,103 @@ class _Stored:
     gone: int
 
 
-def _store(connection: psycopg.Connection, schema: str, mart: str) -> _Stored:
-    """Make the stored rows of a mart those of its live table.
+def _last(connection: psycopg.Connection) -> tuple[int, dict[str, int]]:
+    """The stamp at which the last publication read the live tables, and how many rows each store has had since."""
+    last = connection.execute(
+        """select (detail->>'published_stamp')::bigint, detail->'published_rows' from control.build
+           where lineage = 'live' and status = 'published' order by build_id desc limit 1"""
+    ).fetchone()
+    return (last[0] or 0, last[1]) if last else (0, {})
+
+
+def _store(
+    connection: psycopg.Connection,
+    schema: str,
+    change: increments.Changes,
+    since: int,
+    before: int | None,
+) -> _Stored:
+    """Make the stored rows of a mart those of its live table: of the people whose rows changed, where the build knows
+    them, else of everybody.
 
     Plain rows, no partitions: a statement planned before a partition is attached and begun after the pointer moved
     would find nothing, because its plan does not know of the partition its snapshot points to.
     """
-    live, store = sql.Identifier(schema, mart), sql.Identifier(STORE, mart)
+    mart = change.model
+    live = sql.Identifier(schema, mart)
     columns = _columns(connection, schema, mart)
     if _columns(connection, STORE, mart) != [("row_hash", "uuid"), *columns]:
         _make(connection, mart, columns)
+        before = None
+    if before is not None and not change.has_changed:
+        return _Stored(before, 0, 0)
+    if before is not None and not change.is_whole:
+        added, gone = _follow_people(connection, mart, live, columns, since)
+        return _Stored(before + added - gone, added, gone)
+    return _follow_all(connection, mart, live, columns)
+
+
+HASH = sql.SQL("md5(cast(live as text))::uuid")
+
+
+def _add(mart: str, live: sql.Identifier, columns: list[tuple[str, str]]) -> sql.Composed:
     names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
-    hashed = sql.SQL("md5(cast(live as text))::uuid")
+    return sql.SQL("insert into {} (row_hash, {}) select {}, {} from {} as live").format(
+        sql.Identifier(STORE, mart), names, HASH, names, live
+    )
+
+
+def _follow_people(
+    connection: psycopg.Connection,
+    mart: str,
+    live: sql.Identifier,
+    columns: list[tuple[str, str]],
+    since: int,
+) -> tuple[int, int]:
+    """Rows added and taken away, of people whose rows changed after the stamp."""
+    store = sql.Identifier(STORE, mart)
+    connection.execute(
+        """create temporary table touched on commit drop as
+           select distinct la_code, person_id from control.touched_person where model = %s and stamp > %s""",
+        [mart, since],
+    )
+    connection.execute("analyze touched")
+    touched = sql.SQL("(la_code, person_id) in (select la_code, person_id from touched)")
+    same = sql.SQL(
+        "(live.la_code, live.person_id, {}) = (there.la_code, there.person_id, there.row_hash)"
+    ).format(HASH)
+    gone = connection.execute(
+        sql.SQL(
+            "delete from {} as there where {} and not exists (select from {} as live where {})"
+        ).format(store, touched, live, same)
+    ).rowcount
+    added = connection.execute(
+        _add(mart, live, columns)
+        + sql.SQL(" where {} and not exists (select from {} as there where {})").format(
+            touched, store, same
+        )
+    ).rowcount
+    connection.execute("drop table touched")
+    return added, gone
+
+
+def _follow_all(
+    connection: psycopg.Connection,
+    mart: str,
+    live: sql.Identifier,
+    columns: list[tuple[str, str]],
+) -> _Stored:
+    store = sql.Identifier(STORE, mart)
     gone = connection.execute(
         sql.SQL(
             "delete from {} as there where not exists (select from {} as live where {} = there.row_hash)"
-        ).format(store, live, hashed)
+        ).format(store, live, HASH)
     ).rowcount
-    insert = sql.SQL("insert into {} (row_hash, {}) select {}, {} from {} as live").format(
-        store, names, hashed, names, live
-    )
+    add = _add(mart, live, columns)
     added = connection.execute(
-        insert
+        add
         + sql.SQL(" where not exists (select from {} as there where there.row_hash = {})").format(
-            store, hashed
+            store, HASH
         )
     ).rowcount
     rows, wanted = (
@@ -150,7 +231,7 @@ def _store(connection: psycopg.Connection, schema: str, mart: str) -> _Stored:
     )
     if rows != wanted:  # the very same row more than once: hashes cannot tell how often
         gone += connection.execute(sql.SQL("delete from {}").format(store)).rowcount
-        added += connection.execute(insert).rowcount
+        added += connection.execute(add).rowcount
     return _Stored(wanted, added, gone)
 
 
@@ -168,6 +249,8 @@ def _make(connection: psycopg.Connection, mart: str, columns: list[tuple[str, st
             ),
         )
     )
+    if {"la_code", "person_id"} <= {name for name, _ in columns}:
+        connection.execute(sql.SQL("create index on {} (la_code, person_id)").format(store))
 
 
 def _columns(connection: psycopg.Connection, schema: str, table: str) -> list[tuple[str, str]]:
@@ -226,10 +309,11 @@ def _restore_views(connection: psycopg.Connection, marts: list[str]) -> None:
 
 
 def _tidy(dsn: str, stored: dict[str, _Stored]) -> None:
-    """Statistics of what changed, and room where rows went; whoever still reads an older snapshot keeps its rows."""
+    """Statistics, and room where rows went, of stores of which a tenth or more is new; autovacuum sees to smaller changes.
+    Whoever still reads an older snapshot keeps its rows."""
     with connect(dsn, autocommit=True) as connection:
         for mart, one in stored.items():
-            if one.added or one.gone:
+            if 10 * (one.added + one.gone) > one.rows:
                 how = (
                     "vacuum (analyze, truncate false, skip_locked) {}" if one.gone else "analyze {}"
                 )
