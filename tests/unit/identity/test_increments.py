@@ -159,7 +159,7 @@ LAW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.mark.slow
-@settings(max_examples=6, **LAW)
+@settings(max_examples=4, **LAW)
 @ANYTHING
 def test_steps_in_any_order_and_a_fresh_start_agree(
     two_databases, policy, trained, cap, first, steps
@@ -169,7 +169,7 @@ def test_steps_in_any_order_and_a_fresh_start_agree(
 
 @pytest.mark.slow
 @pytest.mark.system
-@settings(max_examples=150, **LAW)
+@settings(max_examples=40, **LAW)
 @ANYTHING
 def test_the_same_many_times(two_databases, policy, trained, cap, first, steps):
     stepwise_is_fresh(two_databases, policy, trained, cap, first, steps)
