@@ -17,6 +17,7 @@ from pathlib import Path
 
 import yaml
 
+from neet import transform
 from neet.feeds import landing
 from synthetic_county.defects import GATE, IDENTITY, KINDS
 from synthetic_county.england import authorities
@@ -199,6 +200,22 @@ def deliver(settings, loader_dsn: str, county: SmallCounty) -> int:
             assert result.status == "accepted", (str(county), row["file"], result)
             sent += 1
     return sent
+
+
+FIGURES = (
+    "fct_kpi_value", "fct_flow", "fct_movement_account", "fct_neet_duration", "fct_neet_spell_end", "fct_neet_survival",
+    "fct_currency_forecast",
+)  # fmt: skip
+
+
+def build(settings, builder_dsn: str) -> None:
+    """The live lineage of the figures and all they are made from, data tests too; linkage and casework are left out."""
+    live = transform.build_live(settings, builder_dsn, layer="seeds")
+    variables = {"lineage": "live", "known_seq": live.known_seq, "la_code": settings.la_code}
+    selected = ["--select", *(f"+{name}" for name in FIGURES), "--exclude", "resource_type:seed",
+                "--indirect-selection", "buildable"]  # fmt: skip
+    with transform._recorded(builder_dsn, live) as outcome:
+        transform._dbt(settings, builder_dsn, selected, variables, outcome)
 
 
 # -- what must hold

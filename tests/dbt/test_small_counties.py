@@ -10,7 +10,6 @@ import small_counties
 from county_rows import County, activity, person, ypid
 
 from neet import database, duration_scenarios
-from neet.transform import build_live
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +75,7 @@ def built(new_warehouse, tmp_path_factory):
     ]
     for county in counties:
         assert small_counties.deliver(made.settings, made.dsn["loader"], county) >= 8
-    build_live(made.settings, made.dsn["builder"])
+    small_counties.build(made.settings, made.dsn["builder"])
     with database.connect(made.dsn["builder"]) as connection:
         return counties, small_counties.Warehouse.read(connection), made
 

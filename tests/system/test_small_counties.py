@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from neet import database
-from neet.transform import build_live
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dbt"))
 import small_counties  # noqa: E402
@@ -33,7 +32,7 @@ def test_two_hundred_counties(warehouse, tmp_path):
     ]
     for county in counties:
         small_counties.deliver(warehouse.settings, warehouse.dsn["loader"], county)
-    build_live(warehouse.settings, warehouse.dsn["builder"])
+    small_counties.build(warehouse.settings, warehouse.dsn["builder"])
     with database.connect(warehouse.dsn["builder"]) as connection:
         found = small_counties.Warehouse.read(connection)
     assert found.cohort.keys() == {county.la_code for county in counties}
