@@ -6,7 +6,8 @@ a return is sealed. The first task fixes what the
 build sees (`known_seq`) once; the others go on with it, one a layer; the last shows all marts at once. Until then readers
 see the former build, whole. When everything is published already, all tasks are skipped.
 
-To build all the same, trigger it with `{"rebuild": true}`.
+To build all the same, trigger it with `{"rebuild": true}`. A build brings up to date what changed since the last one, and
+finds out by itself when code or seeds have changed; `{"full_refresh": true}` makes every table anew.
 
 **Red means** that readers still see the former build. The log of the red task names the model or data test, what it says
 and how to resolve it. Mend the cause and trigger the DAG, or clear the red task to go on where it stopped. "Another
@@ -34,7 +35,10 @@ with DAG(
     params={
         "rebuild": Param(
             False, type="boolean", description="Build even when everything is published already"
-        )
+        ),
+        "full_refresh": Param(
+            False, type="boolean", description="Make every table anew, whatever changed"
+        ),
     },
     default_args={
         "owner": "Data engineering",

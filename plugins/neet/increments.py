@@ -58,6 +58,65 @@ def changes_since(
     return {model: known.get(model, Changes(model, True, True)) for model in models}
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What a run of dbt did to live tables.
+
+    Attributes:
+        unchanged: models left alone.
+        modes: how many were made in which way: ``increment``, ``rebuilt``, ``same`` (rebuilt, and equal), ``full``.
+        reasons: why models that could be made in steps were made whole, by model.
+        touched: people whose rows changed, by the history that told of them.
+        rows_written: deleted and inserted.
+    """
+
+    unchanged: int
+    modes: dict[str, int]
+    reasons: dict[str, str]
+    touched: dict[str, int]
+    rows_written: int
+
+    @property
+    def words(self) -> str:
+        done = ", ".join(f"{count} {mode}" for mode, count in sorted(self.modes.items()))
+        people = ", ".join(f"{count:,} of {model}" for model, count in sorted(self.touched.items()))
+        return (
+            f"{self.unchanged} tables unchanged{', ' if done else ''}{done}; {self.rows_written:,} rows written"
+            + (f"; people touched: {people}" if people else "")
+        )
+
+
+def last_stamp(dsn: str) -> int:
+    """The newest stamp drawn."""
+    with connect(dsn) as connection:
+        return connection.execute("select last_value from control.model_stamp").fetchone()[0]
+
+
+def summary(dsn: str, models: list[str], since: int) -> Summary:
+    """What became of models in the runs after a stamp."""
+    with connect(dsn) as connection:
+        ran = connection.execute(
+            """select model, mode, reason, coalesce(rows_written, 0) from control.model_state
+               where model = any(%s) and ran_at > %s and reason <> 'a view'""",
+            [models, since],
+        ).fetchall()
+        touched = connection.execute(
+            """select model, count(*) from control.touched_person
+               where stamp > %s and model = any(%s) and model like 'hist\\_%%' group by model""",
+            [since, models],
+        ).fetchall()
+    modes: dict[str, int] = {}
+    for _, mode, _, _ in ran:
+        modes[mode] = modes.get(mode, 0) + 1
+    return Summary(
+        unchanged=len(set(models)) - len(ran),
+        modes=modes,
+        reasons={model: reason for model, mode, reason, _ in ran if mode == "full"},
+        touched=dict(touched),
+        rows_written=sum(rows for _, _, _, rows in ran),
+    )
+
+
 def macros_fingerprint(settings: Settings) -> str:
     """Hash over the macros that make tables (32 hex digits): other macros may make other rows of the same SQL."""
     digest = hashlib.sha256()

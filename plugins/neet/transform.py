@@ -121,7 +121,7 @@ def build_live(
         layer: one of :data:`LAYERS`; None builds all of them.
         known_seq: see deliveries up to this one; default: everything accepted so far. Only at the beginning.
         build_id: the build to go on with; required for every layer but the first.
-        full_refresh: make every table anew, whatever changed. Of the layers built by this call.
+        full_refresh: make every table anew, whatever changed; given with the first layer, it holds for all that follow.
     Raises:
         BuildFailed: a model or test failed; the build is marked as failed.
         BuildRefused: ``known_seq`` lies before what is published or after what is accepted, the build to go on with
@@ -259,8 +259,11 @@ def _recorded(dsn: str, build: Build) -> Iterator[_Outcome]:
                 "select coalesce(detail, '{}'::jsonb) from control.build where build_id = %s for update",
                 [build.build_id],
             ).fetchone()
-            layers = before.get("layers", {}) | outcome.detail.get("layers", {})
-            detail = before | outcome.detail | ({"layers": layers} if layers else {})
+            by_layer = {
+                kind: before.get(kind, {}) | outcome.detail.get(kind, {})
+                for kind in ("layers", "increments")
+            }
+            detail = before | outcome.detail | {k: v for k, v in by_layer.items() if v}
             connection.execute(
                 """update control.build set status = %s, detail = %s,
                      finished_at = case when %s <> 'running' then now() end where build_id = %s""",
@@ -454,12 +457,18 @@ def _dbt(
                  "--no-write-json", "--no-send-anonymous-usage-stats"]  # fmt: skip
     told = {f"NEET_RUN_{k.upper()}": str(v) for k, v in variables.items() if k in RUN_VALUES}
     progress = _Progress(selection[1])
+    since = increments.last_stamp(dsn) if lineage == "live" else 0
     with _environment(profile_environment(dsn) | told):
         done = dbtRunner(callbacks=[progress]).invoke(arguments)
     progress.conclude()
     if done.exception is not None:
         raise BuildFailed(f"dbt could not run the {lineage} lineage: {done.exception}", [])
     outcome.add(done.result.results, selection[1])
+    if lineage == "live":
+        models = [r.node.name for r in done.result.results if r.node.resource_type == "model"]
+        made = increments.summary(dsn, models, since)
+        outcome.detail.setdefault("increments", {})[selection[1]] = dataclasses.asdict(made)
+        log.info("%s: %s", selection[1], made.words)
     lineage_of = (
         variables["lineage"] if variables["lineage"] == "live" else outcome.build_row.schema_name
     )
@@ -510,6 +519,9 @@ class _Progress:
         # What inserts or selects into a table says how many rows; a view has none.
         rows = dict(result.adapter_response).get("rows_affected")
         counted = f"{int(rows):>10,} rows" if outcome == "success" and rows is not None else outcome
+        code = dict(result.adapter_response).get("code")
+        if code in ("UNCHANGED", "INCREMENT"):
+            counted = f"{counted}, {code.lower()}"
         place = f"{self.done:>{len(str(self.total))}} of {self.total}"
         log.info("%s  %-48s %7.1f s  %s", place, node.node_name, result.execution_time, counted)
 

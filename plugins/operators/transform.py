@@ -15,7 +15,7 @@ class BeginLiveBuildOperator(WarehouseOperator):
     """Resolves the known time, begins a build with its seeds, and returns ``build_id`` and ``known_seq``.
 
     Skips, and all that follows with it, when readers already see everything accepted; the parameter ``rebuild`` builds
-    all the same.
+    all the same, ``full_refresh`` makes every table anew.
     """
 
     def execute(self, context: Context) -> dict[str, int]:
@@ -23,10 +23,13 @@ class BeginLiveBuildOperator(WarehouseOperator):
 
         state = live.state(self.settings, self.dsn)
         self.log.info("%s", state.words)
-        if not state.is_behind and not context["params"].get("rebuild"):
+        is_full = bool(context["params"].get("full_refresh"))
+        if not state.is_behind and not context["params"].get("rebuild") and not is_full:
             raise AirflowSkipException(f"Nothing to build. {state.words}")
         with final(transform.BuildFailed):
-            build = transform.build_live(self.settings, self.dsn, layer=transform.LAYERS[0])
+            build = transform.build_live(
+                self.settings, self.dsn, layer=transform.LAYERS[0], full_refresh=is_full
+            )
         return {"build_id": build.build_id, "known_seq": build.known_seq}
 
 

@@ -57,6 +57,12 @@
     )
 {%- endmacro %}
 
+{#  Does a table only gain rows (meta entry `increment`, by: growth)? Its rebuild is compared with what it was. #}
+{% macro grows(name) %}
+    {% set node = graph.nodes.get('model.neet.' ~ name) %}
+    {{ return(node is not none and increment_of(node).get('by') == 'growth') }}
+{% endmacro %}
+
 {#  What is to be done about the model at hand, and why. Begins the transaction.
 
     Returns a dictionary:
@@ -102,15 +108,21 @@
             {% endif %}
         {% endfor %}
         {% set by_person = [] %}
-        {% for name in step.changed if states[name]['full_at'] | int > step.since and name not in steps.get('due', {}) %}
-            {% do by_person.append(name) %}
+        {% for name in step.changed %}
+            {% if name in steps.get('told_by', {}) %}
+                {# Its own list says whose rows changed. #}
+            {% elif states[name]['full_at'] | int > step.since or (steps.by == 'sum' and name != steps.over) or (grows(name) and name not in steps.get('grows', [])) %}
+                {% do by_person.append(name) %}
+            {% endif %}
         {% endfor %}
         {% if not step.changed %}
             {% do step.update({'mode': 'unchanged', 'reason': 'nothing it reads changed'}) %}
         {% elif steps.get('by') == 'key' %}
             {% do step.update({'mode': 'increment', 'reason': step.changed | join(', ')}) %}
-        {% elif not steps %}
+        {% elif steps.get('by') not in ('person', 'sum') %}
             {% do step.update({'reason': step.changed | join(', ')}) %}
+        {% elif (steps.get('due') or steps.get('told_by')) and not state['mark'] %}
+            {% do step.update({'reason': 'it is not known how far it had come'}) %}
         {% elif by_person %}
             {% do step.update({'reason': by_person | join(', ') ~ ' changed for everybody'}) %}
         {% else %}
@@ -125,11 +137,11 @@
     content   SQL that hashes the rows, if an equal rebuild is to count as no change
     is_whole  nobody can say whose rows changed
     mode      full, rebuilt or increment #}
-{% macro note_run(step, mode, is_whole, has_changed=true, content='null', people=none, rows_written=0) %}
+{% macro note_run(step, mode, is_whole, has_changed=true, is_grown=false, content='null', people=none, rows_written=0) %}
     {% call statement('note_run') %}
         insert into control.model_state as state (model, ran_at, changed_at, full_at, fingerprint, content, known_seq, mode,
             reason, people, rows_written, mark)
-        select '{{ model.name }}', {{ step.stamp }}, {{ step.stamp if has_changed else 0 }}, {{ step.stamp if is_whole else 0 }},
+        select '{{ model.name }}', {{ step.stamp }}, {{ step.stamp if has_changed else 0 }}, {{ step.stamp if is_whole and not is_grown else 0 }},
             '{{ step.fingerprint }}', {{ content }}, {{ known_seq() }}, '{{ mode }}', '{{ step.reason | replace("'", "''") }}',
             {{ people if people is not none else 'null' }}, {{ rows_written }},
             {{ '(' ~ steps_mark(increment_of(model)) ~ ')' }}
@@ -148,9 +160,11 @@
     {% endif %}
 {% endmacro %}
 
-{#  How far the calendar had come that a model was made with: its mark, or nothing. #}
+{#  How far the calendar, or the list of changes, had come that a model was made with: its mark, or nothing. #}
 {% macro steps_mark(steps) -%}
-    {%- if steps.get('due') -%} select cast(max(day) as text) from {{ relation_of('int_known_day') }}
+    {%- if steps.get('due') -%} select cast(jsonb_object_agg(la_code, day) as text)
+        from (select la_code, max(day) as day from {{ relation_of('int_known_day') }} group by la_code) as come
+    {%- elif steps.get('told_by') -%} select cast(coalesce(max(change_seq), 0) as text) from {{ steps.told_by.values() | first }}
     {%- else -%} select cast(null as text) {%- endif -%}
 {%- endmacro %}
 
@@ -187,7 +201,8 @@
 {#  Before anything is built: which tables that dbt does not own, and which seeds (somebody may have put a row right by
     hand), have changed since the last look. What can change in a
     source stands in its meta entry `changes`: `rows` (default: hash them all), `appended` (nobody may update or delete:
-    count them), or SQL. What a run reads of a source also depends on how far it sees, unless `is_known` is false. #}
+    count them), or SQL. What a run reads of a source also depends on how far it sees, unless `is_known` is false: of how
+    many rows. #}
 {% macro note_sources() %}
     {% if ledger_is_kept() and flags.WHICH in ('build', 'run') %}
         {% set looks = [] %}
@@ -205,7 +220,8 @@
                 {% set content = "(" ~ changes ~ ")" %}
             {% endif %}
             {% if source.source_name != 'raw' and meta.get('is_known', true) %}
-                {% set content = content ~ " || ' at " ~ known_seq() ~ "'" %}
+                {% set content = content ~ " || ' seen ' || (select count(*) from " ~ source.relation_name
+                    ~ " where delivery_seq <= " ~ known_seq() ~ ")" %}
             {% endif %}
             {% do looks.append("select 'source:" ~ source.source_name ~ "." ~ source.name ~ "' as model, " ~ content ~ " as content") %}
         {% endfor %}

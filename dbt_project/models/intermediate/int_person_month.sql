@@ -2,7 +2,7 @@
     go to the DfE once, so they stand in the month reported only: those who left in it, or who were reported as present
     when they were last reported (nccis.md section 3.4). #}
 {{ config(
-    meta={'increment': {'by': 'person', 'narrow': ['return_record']}},
+    meta={'increment': {'by': 'person', 'narrow': {'return_record': 'young_persons_id'}}},
     indexes=[{'columns': ['la_code', 'person_id']}]
 ) }}
 with person as (

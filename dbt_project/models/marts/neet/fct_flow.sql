@@ -5,17 +5,7 @@
     Whoever stays NEET and moves house leaves one district and joins another, and does neither in the county; the same
     holds for whoever changes group. These moves are counted beside, so that the districts can be added up:
     joiners of all districts - joiners_from_other_area of all districts = joiners of the county. #}
-with person as (
-    select
-        basis, la_code, month_end, person_id,
-        coalesce(district_code, 'NOT_RECORDED') as district_code,
-        coalesce(sen_group, '') as sen_group,
-        coalesce(is_vulnerable, false) as is_vulnerable,
-        coalesce(status_bucket, 'OTHER') as status_bucket
-    from {{ ref('int_measured_month') }}
-),
-
-cell as (
+with cell as (
     select * from {{ ref('int_cohort_count') }}
 ),
 
@@ -45,33 +35,12 @@ reported as (
         and cell.month_end in (month_pair.month_end, month_pair.previous_month_end)
 ),
 
--- Who is not where they were: most people are, and need not be looked at again.
 mover as (
     select
-        coalesce(after.basis, before.basis) as basis,
-        coalesce(after.la_code, before.la_code) as la_code,
-        coalesce(after.month_end, before.closes_on) as month_end,
-        before.district_code as district_before,
-        before.sen_group as sen_group_before,
-        before.is_vulnerable as vulnerable_before,
-        before.status_bucket as bucket_before,
-        after.district_code as district_after,
-        after.sen_group as sen_group_after,
-        after.is_vulnerable as vulnerable_after,
-        after.status_bucket as bucket_after,
+        basis, la_code, month_end, district_before, sen_group_before, vulnerable_before, bucket_before,
+        district_after, sen_group_after, vulnerable_after, bucket_after,
         count(*) as people
-    from person as after
-    full outer join (select person.*, {{ next_month_end('month_end') }} as closes_on from person) as before
-        on before.basis = after.basis
-        and before.la_code = after.la_code
-        and before.person_id = after.person_id
-        and before.closes_on = after.month_end
-    where before.person_id is null
-        or after.person_id is null
-        or before.status_bucket <> after.status_bucket
-        or before.district_code <> after.district_code
-        or before.sen_group <> after.sen_group
-        or before.is_vulnerable <> after.is_vulnerable
+    from {{ ref('int_flow_mover') }}
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ),
 

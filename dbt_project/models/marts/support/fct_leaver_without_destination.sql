@@ -1,5 +1,9 @@
 {#  The tracking queue: who left a provider and is not known to have gone anywhere. A destination is a statement by the
     provider, a later place at any provider, or an activity of Core+ that began after the day of leaving. #}
+{{ config(
+    meta={'increment': {'by': 'person', 'narrow': {'fct_enrolment': 'person_id'}}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with leaver as (
     select
         enrolment.*,

@@ -1,5 +1,6 @@
 {#  What Core+ says of each person and kind, delivery by delivery: of activities the one that int_status_segment would
     take on the day, of everything else the newest; while the person is in the cohort. #}
+{{ config(meta={'increment': {'by': 'person'}}, indexes=[{'columns': ['la_code', 'person_id']}]) }}
 select
     la_code,
     person_id,

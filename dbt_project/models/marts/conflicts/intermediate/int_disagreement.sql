@@ -1,5 +1,6 @@
 {#  Where the believed statement and Core+ differ, between which deliveries: one row a person, kind, source and unbroken
     stretch of disagreement. Nothing here is remembered from an earlier build: it all follows from the histories. #}
+{{ config(meta={'increment': {'by': 'person'}}, indexes=[{'columns': ['la_code', 'person_id']}]) }}
 with compared as (
     select
         source.la_code,

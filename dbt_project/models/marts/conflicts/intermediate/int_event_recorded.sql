@@ -1,6 +1,7 @@
 {#  Every joining and leaving that a provider reports, and the first Core+ extract that shows it: an activity in education,
     employment or training that began about the day the learner joined; after a leaving anything that began, or an
     activity that ended, about that day. Joined rather than compared in known time: what counts is the first time. #}
+{{ config(meta={'increment': {'by': 'person', 'grows': ['int_known_clock']}}, indexes=[{'columns': ['la_code', 'person_id']}]) }}
 with event as (
     select
         la_code,

@@ -1,4 +1,5 @@
 {#  The first delivery by which each day had come, so that a date can be looked up instead of compared. #}
+{{ config(meta={'increment': {'by': 'growth'}}) }}
 with step as (
     select la_code, day, min(seq) as first_seq
     from {{ ref('int_known_clock') }}

@@ -1,5 +1,6 @@
 {#  Whom to believe: of everything the other systems say about a person and kind at a time, the statement of the system
     whose rule comes first, and among equals of the one that speaks of the latest day. #}
+{{ config(meta={'increment': {'by': 'person'}}, indexes=[{'columns': ['la_code', 'person_id']}]) }}
 with piece as (
     select
         claim.la_code,

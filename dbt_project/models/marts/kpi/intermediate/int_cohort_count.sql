@@ -1,5 +1,9 @@
 {#  The counts that every rate is made of. A person counts once in the county and once in their district, in ALL and in
     each reporting group they belong to. #}
+{{ config(meta={'increment': {
+    'by': 'sum', 'over': 'int_measured_month', 'through': 'int_person_measure',
+    'keys': ['basis', 'la_code', 'month_end', 'area_type', 'area_code', 'group_code'],
+}}) }}
 -- Counted first by what tells people apart, so that the county and the groups are sums of few rows.
 with cell as (
     select

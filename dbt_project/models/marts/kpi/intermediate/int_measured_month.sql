@@ -1,7 +1,7 @@
 {#  Who is counted, twice over: as it is known now (restated), and as it was in the return (as_submitted). A census build
     counts its own point as submitted: if it is signed, that is what it will be. #}
 {{ config(
-    meta={'increment': {'by': 'person'}},
+    meta={'increment': {'by': 'person', 'journal': true}},
     indexes=[{'columns': ['la_code', 'person_id']}]
 ) }}
 with restated as (

@@ -12,7 +12,7 @@ import os
 
 import pytest
 from county_rows import activity, person, small_county, ypid
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from neet import database, transform
@@ -247,13 +247,16 @@ def seal_live(warehouse) -> None:
         )
 
 
-def obeys_the_law(warehouse) -> None:
+def obeys_the_law(warehouse, *, is_built: bool = False) -> None:
     """Build what is new, and hold it against a full refresh.
 
+    Args:
+        is_built: what is to be judged was built last.
     Raises:
         AssertionError: names the tables that differ.
     """
-    build(warehouse)
+    if not is_built:
+        build(warehouse)
     known_seq = warehouse.value(
         "select known_seq from control.build order by build_id desc limit 1"
     )
@@ -277,12 +280,25 @@ def built(new_warehouse):
     return warehouse
 
 
-def test_one_delivery_touches_its_people_and_nobody_else(built):
-    """The second activity of person 2 moves to person 3, and both are made anew; nothing else is."""
-    build(built)
+def test_deliveries_touch_their_people_and_nobody_else(built):
+    """An activity moves from person 2 to person 3; one of person 4 is deleted; one of person 6 arrives late, back-dated;
+    person 7 cannot be read. These are made anew, and nothing else is; and it comes to what a full refresh makes."""
     since = built.value("select last_value from control.model_stamp")
-    row = activity("A0000002", 3, "610", "2021-12-20", neet_start_on="2021-12-20")
-    built.county.deliver("core_plus_activities", "2021-12-31", [row])
+    county = built.county
+    moved = activity("A0000002", 3, "610", "2021-12-20", neet_start_on="2021-12-20")
+    county.deliver("core_plus_activities", "2021-12-31", [moved])
+    county.deliver(
+        "core_plus_activities",
+        "2021-12-31",
+        [activity("A0000004", 4, "210", "2021-09-06")],
+        operation="D",
+    )
+    county.deliver(
+        "core_plus_activities",
+        "2021-11-30",
+        [activity("L0000006", 6, "619", "2021-10-01", end_on="2021-11-05")],
+    )
+    county.deliver("core_plus_people", "2021-12-31", [person(7)], operation="S")
     build(built)
     done = {
         model: (mode, people, written)
@@ -290,41 +306,34 @@ def test_one_delivery_touches_its_people_and_nobody_else(built):
             f"select model, mode, people, rows_written from control.model_state where ran_at > {since} and model !~ ':'"
         )
     }
-    assert done["hist_core_plus_activities"] == ("increment", None, 3), (
-        "the version before, closed, and the new one"
+    assert done["hist_core_plus_activities"] == ("increment", None, 7), (
+        "two keys twice, one of them new"
     )
-    assert done["int_activity_spell"][:2] == ("increment", 2)
-    assert done["fct_cohort_month"][:2] == ("increment", 2)
-    assert "hist_core_plus_people" not in done and "int_young_person" not in done, (
-        "nothing new is said of them"
+    assert done["int_activity_spell"][:2] == ("increment", 4)
+    assert done["int_young_person"][:2] == ("increment", 1)
+    assert done["fct_cohort_month"][:2] == ("increment", 5)
+    assert (
+        done["int_cohort_count"][0]
+        == "increment"
+    )
+    assert (
+        not {"hist_core_plus_characteristics", "int_characteristic", "int_month_end"} & done.keys()
     )
     people = built.rows(
         f"""select distinct known.young_persons_id from control.touched_person
             inner join control.core_plus_person as known using (la_code, person_id)
-            where model = 'fct_cohort_month' and stamp > {since} order by 1"""
+            where model = 'int_activity_spell' and stamp > {since} order by 1"""
     )
-    assert [number for (number,) in people] == [ypid(2), ypid(3)]
-    build(built)
-    again = built.value(
-        f"select count(*) from control.model_state where ran_at > {since} and model in ('fct_cohort_month') and mode = 'full'"
+    assert [number for (number,) in people] == [ypid(number) for number in (2, 3, 4, 6)]
+    summed_up = built.value(
+        "select detail->'increments'->'after_linkage' from control.build order by build_id desc limit 1"
     )
-    assert again == 0
-    obeys_the_law(built)
-
-
-@seed(20220104)
-@settings(
-    max_examples=1,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-@given(history=HISTORIES)
-def test_a_history_obeys_the_law(built, history):
-    for event in history:
-        happen(built, event)
-    obeys_the_law(built)
+    assert (
+        summed_up["unchanged"] > 50
+        and summed_up["modes"]["increment"] > 10
+        and summed_up["rows_written"] > 0
+    )
+    obeys_the_law(built, is_built=True)
 
 
 @pytest.mark.system
