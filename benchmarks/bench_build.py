@@ -49,7 +49,7 @@ def measure(bench: Bench, people: int) -> Iterator[Figure]:
     transform.build_live(settings, builder)  # parses the project and loads the seeds, once
     Recorder.statements = []
     with PeakMemory() as peak, mock.patch.object(transform, "_Progress", Recorder):
-        build = transform.build_live(settings, builder)
+        build = transform.build_live(settings, builder, full_refresh=True)
     statements = list(Recorder.statements)
     with tempfile.TemporaryDirectory(prefix="neet-bench-") as folder:
         exported = Path(folder)
@@ -59,7 +59,7 @@ def measure(bench: Bench, people: int) -> Iterator[Figure]:
             return duckdb_reference.build(exported, settings.dbt_project / "seeds")
 
         def by_dbt():
-            transform.build_live(settings, builder)
+            transform.build_live(settings, builder, full_refresh=True)
 
         def by_sql():
             with connect(builder, autocommit=True) as connection:

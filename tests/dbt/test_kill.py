@@ -12,6 +12,7 @@ import time
 
 import pytest
 from county_rows import person, small_county
+from full_refresh import obeys_the_law
 
 from neet import database, publishing
 from neet.publishing import publish
@@ -166,3 +167,4 @@ def test_killed_at_random_points_while_a_reader_polls(published):
     assert published.value(people, role="bi") == 31 + late
     running = "select count(*) from control.build where status = 'running'"
     assert published.value(running) == 0, "what a killed process left running is closed"
+    obeys_the_law(published, is_built=True)

@@ -64,6 +64,7 @@
     {% if about and about.resource_type == 'model' and increment_of(about).get('by') == 'person' %}
         {{ return(about) }}
     {% endif %}
+    {{ return(none) }}
 {% endmacro %}
 
 {#  Can the test be asked of some people without missing what it would find among all? #}
