@@ -24,12 +24,11 @@ from benchmarks.harness import Bench, Figure, PeakMemory, seconds_of
 from neet import publishing, transform
 from neet.database import connect
 from neet.feeds import landing
+from neet.settings import Settings
 
 LARGEST_GENERATED = 52_000
 BOUND = 0.1
 """An increment may cost this share of a full build, in time of statements and in rows."""
-
-KEY_OF_ITS_OWN = {"core_plus_activities": "activity_id"}
 
 
 def seconds_of_server(data: Path) -> float:
@@ -55,26 +54,27 @@ def seconds_of_server(data: Path) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def copy_people(owner: str, copies: int, delivery_seq: int | None = None) -> None:
+def copy_people(settings: Settings, copies: int, delivery_seq: int | None = None) -> None:
     """Copy the raw rows of every Core+ feed, or those of one delivery, for people of other numbers.
 
     The first of the ten digits of a Core+ number, 0 in a generated county, is the number of the copy.
     """
-    with connect(owner) as connection:
+    contracts = landing.contracts_of(settings)
+    with connect(settings.dsn("owner")) as connection:
         tables = connection.execute(
             """select table_name, array_agg(column_name::text order by ordinal_position)
                from information_schema.columns where table_schema = 'raw' and table_name like 'core_plus_%'
                group by table_name having bool_or(column_name = 'young_persons_id')"""
         ).fetchall()
         for table, columns in tables:
-            own = KEY_OF_ITS_OWN.get(table)
+            own = contracts[table].key[0].name
             for copy in range(1, copies):
                 number = f"left(young_persons_id, 3) || '{copy}' || substr(young_persons_id, 5)"
                 new = {
                     "young_persons_id": number,
                     "row_key": f"replace(row_key, young_persons_id, {number})",
                 }
-                if own:
+                if own != "young_persons_id":  # the row key begins with the key of the row
                     new |= {own: f"'{copy}' || {own}", "row_key": f"'{copy}' || row_key"}
                 connection.execute(
                     f"""insert into raw.{table} ({", ".join(columns)})
@@ -141,14 +141,14 @@ def measure(bench: Bench, people: int) -> Iterator[Figure]:
     for row in schedule:
         if row is not ordinary:
             receive(row)
-    copy_people(settings.dsn("owner"), copies)
+    copy_people(settings, copies)
     transform.build_live(settings, dsn)  # parses the project and loads the seeds, once
     full_s, full_rows, full_mb = build(settings, dsn, full_refresh=True)
     first = seconds_of(lambda: publishing.publish(settings, dsn))
     receive(ordinary)
     with connect(dsn) as connection:
         (seq,) = connection.execute("select max(delivery_seq) from control.delivery").fetchone()
-    copy_people(settings.dsn("owner"), copies, seq)
+    copy_people(settings, copies, seq)
     with connect(dsn) as connection:
         (brought,) = connection.execute(
             "select count(distinct young_persons_id) from raw.core_plus_activities where delivery_seq = %s",
