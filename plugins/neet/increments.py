@@ -121,6 +121,8 @@ def macros_fingerprint(settings: Settings) -> str:
     """Hash over the macros that make tables (32 hex digits): other macros may make other rows of the same SQL."""
     digest = hashlib.sha256()
     for file in sorted((settings.dbt_project / "macros" / "increments").glob("*.sql")):
+        if file.name == "test.sql":  # makes no rows
+            continue
         digest.update(f"{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:32]
 
