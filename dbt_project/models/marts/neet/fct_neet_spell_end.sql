@@ -10,8 +10,7 @@ with ended as (
 
 following as (
     select
-        ended.la_code,
-        ended.neet_spell_id,
+        ended.*,
         segment.activity_spell_id,
         segment.activity_code,
         segment.status_bucket,
@@ -26,23 +25,23 @@ following as (
         and segment.status_bucket <> 'NOT_KNOWN'
 )
 
+-- By person: the planner expects one row of `following`, and finds the activity by the index on authority and person.
 select
-    ended.la_code,
-    ended.neet_spell_id,
-    ended.person_id,
-    ended.neet_spell_number,
-    ended.neet_start_on,
-    ended.ends_before,
-    {{ days_between('ended.neet_start_on', 'ended.ends_before') }} as neet_days,
+    following.la_code,
+    following.neet_spell_id,
+    following.person_id,
+    following.neet_spell_number,
+    following.neet_start_on,
+    following.ends_before,
+    {{ days_between('following.neet_start_on', 'following.ends_before') }} as neet_days,
     following.status_bucket as ended_by,
     following.activity_code as next_activity_code,
     activity.activity_group as next_activity_group,
     activity.participation_route as next_participation_route,
     {{ provider_code('activity') }} as next_provider_code
-from ended
-inner join following
-    on following.la_code = ended.la_code
-    and following.neet_spell_id = ended.neet_spell_id
-    and following.place = 1
+from following
 inner join {{ ref('int_activity_spell') }} as activity
-    on activity.la_code = following.la_code and activity.activity_spell_id = following.activity_spell_id
+    on activity.la_code = following.la_code
+    and activity.person_id = following.person_id
+    and activity.activity_spell_id = following.activity_spell_id
+where following.place = 1
