@@ -566,12 +566,12 @@ def extrapolation(of_months: Sequence[Point], largest: Point) -> Iterator[Figure
             return cost(largest) + slope * largest.people / of_months[-1].people * (months - largest.months)  # fmt: skip
         return cost(largest) * (months / largest.months) ** exponent([(p.months, cost(p)) for p in of_months])  # fmt: skip
 
-    seconds = [at_the_end(lambda point: point.seconds, grows) for grows in ("line", "power")]
+    seconds = [at_the_end(lambda point: point.processor_s, grows) for grows in ("line", "power")]
     gigabytes = [at_the_end(lambda point: point.disk_gb, grows) for grows in ("line", "power")]
-    slope = exponent([(point.months, point.seconds) for point in of_months])
+    slope = exponent([(point.months, point.processor_s) for point in of_months])
     words = (
         f"extrapolated, not measured: {largest.authorities} authorities over {months} months take "
-        f"{min(seconds) / 3600:.1f} to {max(seconds) / 3600:.1f} hours and {min(gigabytes):.0f} to {max(gigabytes):.0f} GB; "
+        f"{min(seconds) / 3600:.1f} to {max(seconds) / 3600:.1f} hours of one processor and {min(gigabytes):.0f} to {max(gigabytes):.0f} GB; "
         f"exponent over months {slope:.2f}; straight line and power law through "
         f"{', '.join(str(point.months) for point in of_months)} months of {of_months[0].authorities} authorities"
     )
