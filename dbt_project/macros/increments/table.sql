@@ -220,13 +220,15 @@
         {% if column %}
             {% set view = 'touched__' ~ up.name %}
             {% do narrowed.update({up.relation_name: view}) %}
+            {# A table, not a view: the planner must know how few rows it holds, or it joins them as if they were all. #}
             {% call statement('narrow') %}
-                create temporary view {{ view }} as
+                create temporary table {{ view }} on commit drop as
                 select * from {{ up.relation_name }} as whole
                 where (whole.la_code, whole.{{ column }}) in (
                     select la_code, {{ column }} from touched_now where {{ column }} is not null
                 )
             {% endcall %}
+            {% call statement('narrow_known') %} analyze {{ view }} {% endcall %}
         {% endif %}
     {% endfor %}
     {% set text = namespace(sql=sql) %}
@@ -271,9 +273,6 @@
             delete from {{ journal_of(this) }} where stamp <= {{ step.state['full_at'] }}
         {% endcall %}
     {% endif %}
-    {% for view in narrowed.values() %}
-        {% call statement('tidy') %} drop view {{ view }} {% endcall %}
-    {% endfor %}
     {% do note_run(step, 'increment', is_whole=false, has_changed=others > 0, people=people, rows_written=deleted + inserted) %}
     {% do store_raw_result('main', 'INCREMENT ' ~ people ~ ' people, ' ~ others ~ ' other than before', 'INCREMENT',
         (deleted + inserted) | string) %}
