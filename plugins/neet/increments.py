@@ -1,4 +1,4 @@
-"""The ledger of the live lineage as Python sees it: ``control.model_state`` and ``control.touched_person``.
+"""The ledger of the live lineage as Python sees it: ``increments.model_state`` and ``increments.touched_person``.
 
 dbt keeps it (``dbt_project/macros/increments``), in the transaction that writes a table. Here it is read, tidied and,
 for a full refresh, forgotten. Whoever copies from live tables follows it the same way as a model does: keep the stamp
@@ -28,7 +28,7 @@ class Changes:
 
     Attributes:
         has_changed: False: every row is as it was.
-        is_whole: anything may have changed; False: only rows of people in ``control.touched_person`` with a later
+        is_whole: anything may have changed; False: only rows of people in ``increments.touched_person`` with a later
             stamp.
     """
 
@@ -39,7 +39,7 @@ class Changes:
 
 def stamp(connection: psycopg.Connection) -> int:
     """Draw the next stamp. Draw it before reading, and keep it in the transaction that writes what was read."""
-    return connection.execute("select nextval('control.model_stamp')").fetchone()[0]
+    return connection.execute("select nextval('increments.model_stamp')").fetchone()[0]
 
 
 def changes_since(
@@ -47,12 +47,12 @@ def changes_since(
 ) -> dict[str, Changes]:
     """What happened to live tables since a stamp, by name; a table that the ledger does not know has changed whole.
 
-    The people are ``select la_code, person_id from control.touched_person where model = %s and stamp > %s``.
+    The people are ``select la_code, person_id from increments.touched_person where model = %s and stamp > %s``.
     """
     known = {
         model: Changes(model, changed_at > since, full_at > since)
         for model, changed_at, full_at in connection.execute(
-            "select model, changed_at, full_at from control.model_state"
+            "select model, changed_at, full_at from increments.model_state"
         ).fetchall()
     }
     return {model: known.get(model, Changes(model, True, True)) for model in models}
@@ -89,19 +89,19 @@ class Summary:
 def last_stamp(dsn: str) -> int:
     """The newest stamp drawn."""
     with connect(dsn) as connection:
-        return connection.execute("select last_value from control.model_stamp").fetchone()[0]
+        return connection.execute("select last_value from increments.model_stamp").fetchone()[0]
 
 
 def summary(dsn: str, models: list[str], since: int) -> Summary:
     """What became of models in the runs after a stamp."""
     with connect(dsn) as connection:
         ran = connection.execute(
-            """select model, mode, reason, coalesce(rows_written, 0) from control.model_state
+            """select model, mode, reason, coalesce(rows_written, 0) from increments.model_state
                where model = any(%s) and ran_at > %s and reason <> 'a view'""",
             [models, since],
         ).fetchall()
         touched = connection.execute(
-            """select model, count(*) from control.touched_person
+            """select model, count(*) from increments.touched_person
                where stamp > %s and model = any(%s) and model like 'hist\\_%%' group by model""",
             [since, models],
         ).fetchall()
@@ -130,7 +130,7 @@ def macros_fingerprint(settings: Settings) -> str:
 def forget(dsn: str) -> None:
     """Forget what tables were made from: each is made anew by the next build that comes to it."""
     with connect(dsn) as connection:
-        connection.execute("delete from control.model_state where model !~ ':'")
+        connection.execute("delete from increments.model_state where model !~ ':'")
 
 
 def tidy(dsn: str) -> None:
@@ -139,14 +139,14 @@ def tidy(dsn: str) -> None:
         connection.execute(
             """with old as (
                  select model, stamp, dense_rank() over (order by stamp desc) > %s as is_old
-                 from (select distinct model, stamp from control.touched_person) as run
+                 from (select distinct model, stamp from increments.touched_person) as run
                ), last as (
                  select model, max(stamp) as stamp from old where is_old group by model
                ), gone as (
-                 delete from control.touched_person as person using last
+                 delete from increments.touched_person as person using last
                  where person.model = last.model and person.stamp <= last.stamp
                )
-               update control.model_state as state set full_at = greatest(full_at, last.stamp)
+               update increments.model_state as state set full_at = greatest(full_at, last.stamp)
                from last where state.model = last.model""",
             [RUNS_KEPT],
         )

@@ -183,7 +183,7 @@ def _follow_people(
     store = sql.Identifier(STORE, mart)
     connection.execute(
         """create temporary table touched on commit drop as
-           select distinct la_code, person_id from control.touched_person where model = %s and stamp > %s""",
+           select distinct la_code, person_id from increments.touched_person where model = %s and stamp > %s""",
         [mart, since],
     )
     connection.execute("analyze touched")

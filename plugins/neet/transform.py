@@ -112,7 +112,7 @@ def build_live(
     """Build the live lineage, whole or one layer of it.
 
     Tables are brought up to date by what changed since they were made (:mod:`neet.increments`); what was done to each
-    stands in ``control.model_state`` and, in brief, in the build's row.
+    stands in ``increments.model_state`` and, in brief, in the build's row.
 
     A whole build, or the first layer, begins a new build and resolves its known time; the other layers go on with the
     ``build_id`` that the first returned.
@@ -353,7 +353,10 @@ def lock(dsn: str, key: int | tuple[int, int], what: str) -> Iterator[None]:
             raise BuildRefused(
                 f"Another process is building or publishing {what}. Wait for it, then try again."
             )
-        yield
+        try:
+            yield
+        finally:  # now, not when the server notices that the session ended: whoever comes next need not wait
+            holder.execute(sql.SQL("select pg_advisory_unlock({})").format(placeholders), keys)
 
 
 def _empty_schema(dsn: str, schema: str) -> None:

@@ -46,7 +46,7 @@ def build(warehouse, **how) -> Build:
 
 def modes(warehouse) -> dict[str, str]:
     """What the newest run of each model did."""
-    return dict(warehouse.rows("select model, mode from control.model_state where model !~ ':'"))
+    return dict(warehouse.rows("select model, mode from increments.model_state where model !~ ':'"))
 
 
 def obeys_the_law(warehouse, *, is_built: bool = False) -> None:

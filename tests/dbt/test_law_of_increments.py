@@ -222,7 +222,7 @@ def built(new_warehouse):
 def test_deliveries_touch_their_people_and_nobody_else(built):
     """An activity moves from person 2 to person 3; one of person 4 is deleted; one of person 6 arrives late, back-dated;
     person 7 cannot be read. These are made anew, and nothing else is; and it comes to what a full refresh makes."""
-    since = built.value("select last_value from control.model_stamp")
+    since = built.value("select last_value from increments.model_stamp")
     county = built.county
     moved = activity("A0000002", 3, "610", "2021-12-20", neet_start_on="2021-12-20")
     county.deliver("core_plus_activities", "2021-12-31", [moved])
@@ -242,7 +242,7 @@ def test_deliveries_touch_their_people_and_nobody_else(built):
     done = {
         model: (mode, people, written)
         for model, mode, people, written in built.rows(
-            f"select model, mode, people, rows_written from control.model_state where ran_at > {since} and model !~ ':'"
+            f"select model, mode, people, rows_written from increments.model_state where ran_at > {since} and model !~ ':'"
         )
     }
     assert done["hist_core_plus_activities"] == ("increment", None, 7), (
@@ -256,8 +256,8 @@ def test_deliveries_touch_their_people_and_nobody_else(built):
         not {"hist_core_plus_characteristics", "int_characteristic", "int_month_end"} & done.keys()
     )
     people = built.rows(
-        f"""select distinct known.young_persons_id from control.touched_person
-            inner join control.core_plus_person as known using (la_code, person_id)
+        f"""select distinct known.young_persons_id from increments.touched_person
+            inner join increments.core_plus_person as known using (la_code, person_id)
             where model = 'int_activity_spell' and stamp > {since} order by 1"""
     )
     assert [number for (number,) in people] == [ypid(number) for number in (2, 3, 4, 6)]

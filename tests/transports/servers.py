@@ -212,9 +212,11 @@ def s3_server() -> Iterator[Bucket]:
         "s3", endpoint_url=endpoint, region_name="eu-west-2",
         aws_access_key_id="test-key", aws_secret_access_key="test-secret",
     )  # fmt: skip
-    client.create_bucket(
-        Bucket="county", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"}
-    )
+    # A server that is slow to answer is asked again, and has made the bucket at the first time.
+    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(
+            Bucket="county", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"}
+        )
     try:
         yield Bucket("county", endpoint, client)
     finally:

@@ -7,10 +7,10 @@ import pytest
 from neet import database, increments
 
 RUNS = """
-insert into control.model_state (model, ran_at, changed_at, full_at, mode, reason, rows_written)
+insert into increments.model_state (model, ran_at, changed_at, full_at, mode, reason, rows_written)
 values ('hist_a', 7, 7, 1, 'increment', 'source:raw.a', 4), ('fct_b', 8, 5, 5, 'same', 'hist_a', 9),
   ('seed:s', 2, 2, 2, 'full', 'loaded', 0), ('view_v', 9, 9, 9, 'full', 'a view', null);
-insert into control.touched_person (model, stamp, la_code, person_id)
+insert into increments.touched_person (model, stamp, la_code, person_id)
 values ('hist_a', 3, '886', 'p1'), ('hist_a', 4, '886', 'p1'), ('hist_a', 7, '886', 'p2'), ('hist_a', 7, '886', 'p3');
 """
 
@@ -36,7 +36,7 @@ def test_whoever_lags_behind_what_was_tidied_away_reads_everything(ledger, monke
     monkeypatch.setattr(increments, "RUNS_KEPT", 2)
     increments.tidy(ledger)
     with database.connect(ledger) as connection:
-        kept = connection.execute("select distinct stamp from control.touched_person order by 1")
+        kept = connection.execute("select distinct stamp from increments.touched_person order by 1")
         assert kept.fetchall() == [(4,), (7,)]
         behind = increments.changes_since(connection, ["hist_a"], since=2)["hist_a"]
         in_time = increments.changes_since(connection, ["hist_a"], since=3)["hist_a"]
@@ -46,7 +46,7 @@ def test_whoever_lags_behind_what_was_tidied_away_reads_everything(ledger, monke
 def test_forgetting_is_of_tables_only(ledger):
     increments.forget(ledger)
     with database.connect(ledger) as connection:
-        left = connection.execute("select model from control.model_state").fetchall()
+        left = connection.execute("select model from increments.model_state").fetchall()
     assert left == [("seed:s",)], "what seeds and sources hold is known all the same"
 
 

@@ -1,4 +1,4 @@
-{#  The ledger of the live lineage (control.model_state): what each table was made from, and since when it has been other
+{#  The ledger of the live lineage (increments.model_state): what each table was made from, and since when it has been other
     than before. Like make, with stamps of one sequence in place of times: a table is up to date while nothing that it
     reads has changed since it last read it. Its row is written in the transaction that writes its rows, so a build
     killed anywhere leaves each table either done, with its stamp, or as it was; the next build goes on from there.
@@ -75,12 +75,12 @@
 {% macro next_step(steps, extra='', own=none) %}
     {% set own = own or model.name %}
     {% set names = upstreams_of(model) %}
-    {% call statement('stamp', fetch_result=True) %} select nextval('control.model_stamp') as stamp {% endcall %}
+    {% call statement('stamp', fetch_result=True) %} select nextval('increments.model_stamp') as stamp {% endcall %}
     {% set stamp = load_result('stamp').table.rows[0][0] | int %}
     {% set fingerprint = fingerprint_of(model, sql ~ extra) %}
     {% set rows = run_query(
         "select model, ran_at, changed_at, full_at, known_seq, mark, fingerprint = '" ~ fingerprint ~ "' as is_same"
-        ~ " from control.model_state where model in ('" ~ (names + [own]) | join("', '") ~ "')").rows %}
+        ~ " from increments.model_state where model in ('" ~ (names + [own]) | join("', '") ~ "')").rows %}
     {% set states = {} %}
     {% for row in rows %}{% do states.update({row['model']: row}) %}{% endfor %}
     {% set state = states.get(own) %}
@@ -139,7 +139,7 @@
     mode      full, rebuilt or increment #}
 {% macro note_run(step, mode, is_whole, has_changed=true, is_grown=false, content='null', people=none, rows_written=0) %}
     {% call statement('note_run') %}
-        insert into control.model_state as state (model, ran_at, changed_at, full_at, fingerprint, content, known_seq, mode,
+        insert into increments.model_state as state (model, ran_at, changed_at, full_at, fingerprint, content, known_seq, mode,
             reason, people, rows_written, mark)
         select '{{ model.name }}', {{ step.stamp }}, {{ step.stamp if has_changed else 0 }}, {{ step.stamp if is_whole and not is_grown else 0 }},
             '{{ step.fingerprint }}', {{ content }}, {{ known_seq() }}, '{{ mode }}', '{{ step.reason | replace("'", "''") }}',
@@ -156,7 +156,7 @@
             reason = excluded.reason, people = excluded.people, rows_written = excluded.rows_written, mark = excluded.mark
     {% endcall %}
     {% if is_whole %}
-        {% call statement('forget') %} delete from control.touched_person where model = '{{ model.name }}' {% endcall %}
+        {% call statement('forget') %} delete from increments.touched_person where model = '{{ model.name }}' {% endcall %}
     {% endif %}
 {% endmacro %}
 
@@ -178,9 +178,9 @@
 
 {#  After a seed was loaded: did its rows or columns change? Either lineage may have loaded it; both read it. #}
 {% macro note_seed() %}
-    insert into control.model_state as state (model, ran_at, changed_at, full_at, content, mode, reason)
+    insert into increments.model_state as state (model, ran_at, changed_at, full_at, content, mode, reason)
     select 'seed:{{ model.name }}', stamp, stamp, stamp, {{ content_of(this) }}, 'full', 'loaded'
-    from (select nextval('control.model_stamp') as stamp) as drawn
+    from (select nextval('increments.model_stamp') as stamp) as drawn
     on conflict (model) do update set
         ran_at = excluded.ran_at,
         changed_at = case when excluded.content = state.content then state.changed_at else excluded.changed_at end,
@@ -190,9 +190,9 @@
 
 {#  After a view was made: does it say something else than before? #}
 {% macro note_view() %}
-    insert into control.model_state as state (model, ran_at, changed_at, full_at, fingerprint, mode, reason)
+    insert into increments.model_state as state (model, ran_at, changed_at, full_at, fingerprint, mode, reason)
     select '{{ model.name }}', stamp, stamp, stamp, '{{ fingerprint_of(model, sql) }}', 'full', 'a view'
-    from (select nextval('control.model_stamp') as stamp) as drawn
+    from (select nextval('increments.model_stamp') as stamp) as drawn
     on conflict (model) do update set
         ran_at = excluded.ran_at, changed_at = excluded.changed_at, full_at = excluded.full_at, fingerprint = excluded.fingerprint
     where state.fingerprint is distinct from excluded.fingerprint
@@ -230,9 +230,9 @@
             {% do looks.append("select 'seed:" ~ node.name ~ "' as model, " ~ content_of(node.relation_name) ~ " as content") %}
         {% endfor %}
         {% call statement('sources') %}
-            insert into control.model_state as state (model, ran_at, changed_at, full_at, content, mode, reason)
+            insert into increments.model_state as state (model, ran_at, changed_at, full_at, content, mode, reason)
             select model, stamp, stamp, stamp, content, 'full', 'looked at'
-            from (select nextval('control.model_stamp') as stamp) as drawn
+            from (select nextval('increments.model_stamp') as stamp) as drawn
             cross join ({{ looks | join(' union all ') }}) as look
             on conflict (model) do update set
                 ran_at = excluded.ran_at, changed_at = excluded.changed_at, full_at = excluded.full_at, content = excluded.content

@@ -127,7 +127,7 @@
     {% if names_core_plus_person(model) %}
         {% do note_core_plus_people('inner join touched_key on touched_key.la_code = hist.la_code and touched_key.row_key = hist.row_key') %}
         {% call statement('people') %}
-            insert into control.touched_person (model, stamp, la_code, person_id)
+            insert into increments.touched_person (model, stamp, la_code, person_id)
             select distinct '{{ model.name }}', {{ step.stamp }}, hist.la_code, {{ person_key('hist.la_code', 'hist.young_persons_id') }}
             from {{ this }} as hist
             inner join touched_key on touched_key.la_code = hist.la_code and touched_key.row_key = hist.row_key
@@ -146,13 +146,13 @@
 {% macro note_core_plus_people(only='') %}
     {% if names_core_plus_person(model) %}
         {% call statement('numbers') %}
-            insert into control.core_plus_person (la_code, person_id, young_persons_id)
+            insert into increments.core_plus_person (la_code, person_id, young_persons_id)
             select hist.la_code, {{ person_key('hist.la_code', 'hist.young_persons_id') }}, hist.young_persons_id
             from (
                 select distinct hist.la_code, hist.young_persons_id from {{ this }} as hist {{ only }}
                 where hist.young_persons_id is not null
                 except
-                select la_code, young_persons_id from control.core_plus_person
+                select la_code, young_persons_id from increments.core_plus_person
             ) as hist
             -- Several histories at a time tell of the same people: all in one order, or they wait for each other for ever.
             order by 1, 2
@@ -168,14 +168,14 @@
 {% endmacro %}
 
 {#  The people whose upstream rows changed are made again from their own rows alone. Of them, whoever comes out other than
-    before is written: their rows are replaced, and they are named in control.touched_person for whoever reads next. #}
+    before is written: their rows are replaced, and they are named in increments.touched_person for whoever reads next. #}
 {% macro replace_people(step) %}
     {% set steps = increment_of(model) %}
     {% call statement('touched') %}
         create temporary table touched_now on commit drop as
         select touched.la_code, touched.person_id, known.young_persons_id
         from (
-            select distinct la_code, person_id from control.touched_person
+            select distinct la_code, person_id from increments.touched_person
             where stamp > {{ step.since }} and model in ('{{ step.changed | join("', '") }}')
             {% for source, changes in steps.get('told_by', {}).items() if source in step.changed %}
             union
@@ -195,7 +195,7 @@
                 or (dated.ends_before > come.from_day and dated.ends_before <= come.to_day))
             {% endif %}
         ) as touched
-        left join control.core_plus_person as known
+        left join increments.core_plus_person as known
             on known.la_code = touched.la_code and known.person_id = touched.person_id
     {% endcall %}
     {% call statement('touched_known') %} analyze touched_now {% endcall %}
@@ -263,7 +263,7 @@
         ~ " and other_now.person_id = stood.person_id", 'gone') %}
     {% set inserted = run_writing("insert into " ~ this ~ " (" ~ columns ~ ") select " ~ columns ~ " from made_now"
         ~ " where (la_code, person_id) in (select la_code, person_id from other_now)", 'new') %}
-    {% set others = run_writing("insert into control.touched_person (model, stamp, la_code, person_id) select '" ~ model.name ~ "', "
+    {% set others = run_writing("insert into increments.touched_person (model, stamp, la_code, person_id) select '" ~ model.name ~ "', "
         ~ step.stamp ~ ", la_code, person_id from other_now", 'people') %}
     {% if steps.get('journal') %}
         {% call statement('journal') %}

@@ -23,7 +23,7 @@
     {% if step.mode == 'increment' and about and is_asked_by_person(about) %}
         {% call statement('touched') %}
             create temporary table touched_now on commit drop as
-            select distinct la_code, person_id from control.touched_person
+            select distinct la_code, person_id from increments.touched_person
             where stamp > {{ step.since }} and model in ('{{ step.changed | join("', '") }}')
         {% endcall %}
         {% call statement('touched_known') %} analyze touched_now {% endcall %}
@@ -40,7 +40,7 @@
     {% set answer = load_result('main').table.rows[0] %}
     {% if answer['failures'] | int == 0 %}
         {% call statement('note_test') %}
-            insert into control.model_state (model, ran_at, changed_at, full_at, fingerprint, known_seq, mode, reason)
+            insert into increments.model_state (model, ran_at, changed_at, full_at, fingerprint, known_seq, mode, reason)
             values ('{{ name }}', {{ step.stamp }}, {{ step.stamp }}, {{ step.stamp }}, '{{ step.fingerprint }}', {{ known_seq() }},
                 '{{ step.mode }}', 'passed')
             on conflict (model) do update set
