@@ -274,7 +274,7 @@ def test_deliveries_touch_their_people_and_nobody_else(built):
 
 @pytest.mark.system
 @settings(
-    max_examples=int(os.environ.get("NEET_HISTORIES", "12")), deadline=None, database=None, print_blob=True,
+    max_examples=int(os.environ.get("NEET_HISTORIES", "3")), deadline=None, database=None, print_blob=True,
     phases=[Phase.generate], suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(history=HISTORIES)
