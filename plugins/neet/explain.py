@@ -250,7 +250,7 @@ def explain(
         def rows(query: str, **values: Any) -> list[dict]:
             return cursor.execute(query, {"la": settings.la_code} | values).fetchall()
 
-        area_code = _area(rows, settings.la_code, area)
+        area_code = area_code_of(rows, settings.la_code, area)
         where = {"kpi": kpi_id, "period": period, "area": area_code, "group": group, "basis": basis}
         found = rows(VALUE, **where)
         if not found:
@@ -267,7 +267,8 @@ def explain(
     )  # fmt: skip
 
 
-def _area(rows: Callable, la_code: str, area: str) -> str:
+def area_code_of(rows: Callable, la_code: str, area: str) -> str:
+    """Code of an area that a person named: a district by name or code, or the county, which is also what nothing means."""
     if not area or area == la_code or area.casefold() == "county":
         return la_code
     names = {row["district_name"].casefold(): row["district_code"] for row in rows(DISTRICTS)}

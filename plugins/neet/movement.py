@@ -22,9 +22,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from neet.explain import (
-    DISTRICTS,
     DoesNotAdd,
     SourceRow,
+    area_code_of,
     known_now,
     rows_behind,
     source_rows,
@@ -318,7 +318,7 @@ def account(
     if measure not in MEASURES:
         raise NoSuchPosition(f"There is no measure {measure!r}. There are: {', '.join(MEASURES)}.")
     where = {
-        "area": _area(rows, la_code, area), "group": _group(rows, group), "measure": measure,
+        "area": area_code_of(rows, la_code, area), "group": _group(rows, group), "measure": measure,
         "opening": first.position_id, "closing": last.position_id,
     }  # fmt: skip
     ends = [(rows(COUNT, position=one.position_id, **where) or [{}])[0] for one in (first, last)]
@@ -439,13 +439,6 @@ def _assert_in_order(positions: list[Position], first: Position, last: Position)
         f"An account goes from the earlier to the later, and from what was submitted to what is known now: "
         f"{first.words} ({first.position_id}) to {last.words} ({last.position_id}) does not. Give them the other way round."
     )
-
-
-def _area(rows: Callable, la_code: str, area: str) -> str:
-    if not area or area == la_code or area.casefold() == "county":
-        return la_code
-    names = {row["district_name"].casefold(): row["district_code"] for row in rows(DISTRICTS)}
-    return names.get(area.casefold(), area)
 
 
 def _group(rows: Callable, group: str) -> str:

@@ -75,6 +75,14 @@ def test_marts_say_the_type_of_every_column(file):
     assert next(iter(columns)) == "la_code", "la_code leads every key (design rule 16)"
 
 
+def test_a_model_is_configured_once():
+    """Of two calls the second takes the place of the first, and an index or an increment is lost without a word."""
+    twice = [
+        file.stem for file in MODELS if len(re.findall(r"\{\{\s*config\(", file.read_text())) > 1
+    ]
+    assert twice == []
+
+
 @pytest.mark.parametrize(
     "file",
     [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from county_rows import seal
+from small_counties import TRUTH_COLUMNS, text
 from test_census import run_of
 
 from benchmarks import duckdb_reference
@@ -25,23 +26,6 @@ pytestmark = pytest.mark.slow
 POINTS = ["2021-12", "2022-01", "2022-02", "2022-03"]
 PEOPLE = 250
 SEED = 90_210  # the generator was not tuned on it
-COLUMNS = {
-    "cohort_status": "cohort_status_code",
-    "academic_age": "academic_age",
-    "activity_code": "activity_code",
-    "status_bucket": "status_bucket",
-    "is_lapsed": "is_lapsed",
-    "is_participating": "is_participating",
-    "is_measured": "is_measured",
-    "is_in_denominator": "is_in_denominator",
-    "neet_start_on": "neet_start_on",
-    "neet_days": "neet_days",
-    "neet_days_without_not_known": "neet_days_without_not_known",
-    "neet_spell_number": "neet_spell_number",
-    "sen_group": "sen_group",
-    "is_vulnerable": "is_vulnerable",
-    "district_code": "district_code",
-}
 
 
 def table(file: Path) -> list[dict]:
@@ -49,15 +33,9 @@ def table(file: Path) -> list[dict]:
         return list(csv.DictReader(handle))
 
 
-def text(value) -> str:
-    if isinstance(value, bool):  # 1 equals True, and 0 False
-        return "Y" if value else "N"
-    return "" if value is None else str(value)
-
-
 def cohort_in(warehouse, relation: str) -> dict[tuple[str, str], tuple[str, ...]]:
     rows = warehouse.rows(
-        f"select month_end, young_persons_id, {', '.join(COLUMNS.values())} from {relation}",
+        f"select month_end, young_persons_id, {', '.join(TRUTH_COLUMNS.values())} from {relation}",
         role="gate",
     )
     return {(str(month_end), person): tuple(map(text, rest)) for month_end, person, *rest in rows}
@@ -81,7 +59,9 @@ class County:
         self.truth = defaultdict(dict)
         for row in table(folder / "truth" / "cohort_month.csv"):
             key = row["month_end"], row["young_persons_id"]
-            self.truth[row["known_at_census_point"]][key] = tuple(row[name] for name in COLUMNS)
+            self.truth[row["known_at_census_point"]][key] = tuple(
+                row[name] for name in TRUTH_COLUMNS
+            )
         self.returned = {
             (row["known_at_census_point"], row["young_persons_id"])
             for row in table(folder / "truth" / "cohort_month.csv")

@@ -1,8 +1,10 @@
 {#  What day it was, for the warehouse, when each delivery was accepted: the newest day that any extract delivered so far
     speaks about. Acceptance itself is no guide to how long something took, for years may be loaded in a morning; and a
     file name with a date still to come must not push the clock beyond the day of its acceptance. #}
-{{ config(meta={'increment': {'by': 'growth'}}) }}
-{{ config(indexes=[{'columns': ['la_code', 'seq'], 'unique': true}]) }}
+{{ config(
+    meta={'increment': {'by': 'growth'}},
+    indexes=[{'columns': ['la_code', 'seq'], 'unique': true}]
+) }}
 
 with delivery as (
     select
