@@ -24,7 +24,7 @@ what a submission said that another of the same point has replaced (the test acc
 
 PEOPLE = {
     "hist_core_plus_people", "hist_core_plus_activities", "int_young_person", "int_person_month", "int_activity_spell",
-    "int_status_segment", "dim_young_person", "ret_nccis_record", "source raw.core_plus_people",
+    "int_status_segment", "dim_young_person", "int_nccis_record", "ret_nccis_record", "source raw.core_plus_people",
     "source raw.core_plus_activities", "source submitted.return_record", "source submitted.cohort_month",
 }  # fmt: skip
 """Relations that hold everybody: whoever counts their rows has made a cohort."""
@@ -32,7 +32,7 @@ PEOPLE = {
 READERS_OF_THE_SPINE = {
     "fct_cohort_month": "is made of it",
     "int_september_guarantee": "whose guarantee node belongs in the return; counts nobody",
-    "ret_nccis_record": "the return: everybody in it, faults included; counts nobody",
+    "int_nccis_record": "the return: everybody in it, faults included; counts nobody",
     "fct_dfe_feedback": "what a person whom the DfE names is today; counts nobody",
     "fct_flat_extract_difference": "the flat extract row by row against Core+; counts nobody",
 }
@@ -40,7 +40,9 @@ READERS_OF_THE_SPINE = {
 
 READS_PEOPLE_BESIDE = {
     "fct_cohort_month": "is made of them",
-    "fct_currency_forecast": "provider of each activity; the people are those of fct_cohort_month",
+    "int_forecast_person": "provider of each activity; the people are those of fct_cohort_month",
+    "int_forecast_count": "the people of int_forecast_person",
+    "fct_currency_forecast": "the people of int_forecast_person",
     "fct_data_quality_value": "people flagged at risk, most of Year 11 and in no cohort; lateness of events, not of people",
     "fct_neet_survival": "of NEET spells, not of people: SEN group of whose spell it is, and the day they left",
 }

@@ -1,5 +1,5 @@
 with month_end as (
-    select distinct la_code, month_end from {{ ref('fct_cohort_month') }}
+    select la_code, month_end from {{ ref('int_month_end') }}
 ),
 
 area as (
@@ -20,43 +20,32 @@ known as (
 in_conflict as (
     select distinct
         cohort.la_code,
+        'DQ-CONFLICT' as measure_id,
         cohort.month_end,
-        cohort.person_id
+        cohort.person_id,
+        coalesce(cohort.district_code, 'NOT_RECORDED') as district_code,
+        cohort.sen_group,
+        cohort.is_vulnerable,
+        1 as is_in_numerator
     from {{ ref('fct_source_conflict') }} as conflict
     inner join {{ ref('fct_cohort_month') }} as cohort
         on cohort.la_code = conflict.la_code
         and cohort.person_id = conflict.person_id
         and {{ in_force('conflict.opened_on', 'conflict.closed_on', 'cohort.month_end') }}
-    where conflict.is_counted_in_data_quality
+    where conflict.is_counted_in_data_quality and cohort.is_in_denominator
 ),
 
-person as (
-    select
-        cohort.la_code,
-        'DQ-CONFLICT' as measure_id,
-        cohort.month_end,
-        coalesce(cohort.district_code, 'NOT_RECORDED') as district_code,
-        cohort.sen_group,
-        cohort.is_vulnerable,
-        case when in_conflict.person_id is not null then 1 else 0 end as is_in_numerator
-    from {{ ref('fct_cohort_month') }} as cohort
-    left join in_conflict
-        on in_conflict.la_code = cohort.la_code
-        and in_conflict.month_end = cohort.month_end
-        and in_conflict.person_id = cohort.person_id
-    where cohort.is_in_denominator
-
-    union all
-
-    -- At risk is who was flagged, whatever their age: most are in Year 11.
+-- At risk is who was flagged, whatever their age: most are in Year 11.
+at_risk as (
     select
         risk.la_code,
-        'DQ-CONTACT',
+        'DQ-CONTACT' as measure_id,
         known.month_end,
-        coalesce(young_person.district_code, 'NOT_RECORDED'),
+        risk.person_id,
+        coalesce(young_person.district_code, 'NOT_RECORDED') as district_code,
         young_person.sen_group,
-        coalesce(cohort.is_vulnerable, false),
-        case when contact.says = 'VALID' then 1 else 0 end
+        coalesce(cohort.is_vulnerable, false) as is_vulnerable,
+        case when contact.says = 'VALID' then 1 else 0 end as is_in_numerator
     from known
     inner join {{ ref('int_core_plus_statement') }} as risk
         on risk.la_code = known.la_code
@@ -82,19 +71,50 @@ counted as (
     select
         person.la_code,
         person.measure_id,
-        person.month_end as period_end,
+        person.month_end,
         area.area_type,
         case area.area_type when 'county' then person.la_code else person.district_code end as area_code,
         reporting_group.group_code,
         sum(person.is_in_numerator) as numerator,
-        count(*) as denominator,
-        cast(sum(person.is_in_numerator) as numeric) / count(*) as value
-    from person
+        count(*) as people
+    from (
+        select * from in_conflict
+        union all
+        select * from at_risk
+    ) as person
     cross join area
     inner join {{ ref('reporting_group') }} as reporting_group
         on (reporting_group.sen_group is null or reporting_group.sen_group = person.sen_group)
         and (not reporting_group.is_vulnerable_only or person.is_vulnerable)
     group by 1, 2, 3, 4, 5, 6
+),
+
+-- The whole cohort is counted once for every rate; here only who of it is in conflict.
+rated as (
+    select
+        cohort.la_code,
+        'DQ-CONFLICT' as measure_id,
+        cohort.month_end as period_end,
+        cohort.area_type,
+        cohort.area_code,
+        cohort.group_code,
+        coalesce(counted.numerator, 0) as numerator,
+        cohort.cohort as denominator
+    from {{ ref('int_cohort_count') }} as cohort
+    left join counted
+        on counted.la_code = cohort.la_code
+        and counted.measure_id = 'DQ-CONFLICT'
+        and counted.month_end = cohort.month_end
+        and counted.area_type = cohort.area_type
+        and counted.area_code = cohort.area_code
+        and counted.group_code = cohort.group_code
+    where cohort.basis = 'restated'
+
+    union all
+
+    select la_code, measure_id, month_end, area_type, area_code, group_code, numerator, people
+    from counted
+    where measure_id = 'DQ-CONTACT'
 ),
 
 late as (
@@ -126,7 +146,8 @@ late as (
 ),
 
 either as (
-    select * from counted
+    select rated.*, cast(rated.numerator as numeric) / rated.denominator as value
+    from rated
     union all
     select la_code, measure_id, period_end, area_type, area_code, group_code, numerator, denominator, cast(value as numeric)
     from late

@@ -5,37 +5,7 @@
     Whoever stays NEET and moves house leaves one district and joins another, and does neither in the county; the same
     holds for whoever changes group. These moves are counted beside, so that the districts can be added up:
     joiners of all districts - joiners_from_other_area of all districts = joiners of the county. #}
-with cell as (
-    select * from {{ ref('int_cohort_count') }}
-),
-
--- A month has a flow when the month before it was counted too.
-month_pair as (
-    select counted.basis, counted.la_code, counted.month_end, counted.previous_month_end
-    from (
-        select distinct
-            basis, la_code, month_end,
-            {{ previous_month_end('month_end') }} as previous_month_end
-        from cell
-    ) as counted
-    inner join (select distinct basis, la_code, month_end from cell) as before
-        on before.basis = counted.basis
-        and before.la_code = counted.la_code
-        and before.month_end = counted.previous_month_end
-),
-
-reported as (
-    select distinct
-        month_pair.basis, month_pair.la_code, month_pair.month_end, month_pair.previous_month_end,
-        cell.area_type, cell.area_code, cell.group_code
-    from month_pair
-    inner join cell
-        on cell.basis = month_pair.basis
-        and cell.la_code = month_pair.la_code
-        and cell.month_end in (month_pair.month_end, month_pair.previous_month_end)
-),
-
-mover as (
+with mover as (
     select
         basis, la_code, month_end, district_before, sen_group_before, vulnerable_before, bucket_before,
         district_after, sen_group_after, vulnerable_after, bucket_after,
@@ -88,15 +58,15 @@ counted as (
 moved as (
     select
         basis, la_code, month_end, area_type, area_code, group_code, measure,
-        sum(case when is_here and not was_here then people else 0 end) as joiners,
-        sum(case when is_here and not was_here and was_counted and was_in_group then people else 0 end)
+        sum(case when is_here then people else 0 end) as joiners,
+        sum(case when is_here and was_counted and was_in_group then people else 0 end)
             as joiners_from_other_area,
-        sum(case when is_here and not was_here and was_counted and not was_in_group then people else 0 end)
+        sum(case when is_here and was_counted and not was_in_group then people else 0 end)
             as joiners_from_other_group,
-        sum(case when was_here and not is_here then people else 0 end) as leavers,
-        sum(case when was_here and not is_here and is_counted and is_in_group then people else 0 end)
+        sum(case when was_here then people else 0 end) as leavers,
+        sum(case when was_here and is_counted and is_in_group then people else 0 end)
             as leavers_to_other_area,
-        sum(case when was_here and not is_here and is_counted and not is_in_group then people else 0 end)
+        sum(case when was_here and is_counted and not is_in_group then people else 0 end)
             as leavers_to_other_group
     from (
         select
@@ -105,38 +75,79 @@ moved as (
             is_counted and is_in_area and is_in_group as is_here
         from counted
     ) as here
+    where is_here <> was_here
     group by 1, 2, 3, 4, 5, 6, 7
+),
+
+{% set moves = ('joiners', 'joiners_from_other_area', 'joiners_from_other_group',
+                'leavers', 'leavers_to_other_area', 'leavers_to_other_group') %}
+-- What a month closes with, what the next opens with, and who moved, one below the other and then summed: joined, they
+-- would be sought cell by cell, and the planner cannot know how many there are.
+part as (
+    {% for status in flow_statuses() %}
+    select
+        basis, la_code, month_end, area_type, area_code, group_code,
+        '{{ status }}' as measure,
+        0 as is_opened, 1 as is_closed,
+        0 as opening,
+        {{ status }} as closing{% for move in moves %}, 0 as {{ move }}{% endfor %}
+    from {{ ref('int_cohort_count') }}
+
+    union all
+
+    select
+        basis, la_code, {{ next_month_end('month_end') }}, area_type, area_code, group_code,
+        '{{ status }}',
+        1, 0,
+        {{ status }},
+        0{% for move in moves %}, 0{% endfor %}
+    from {{ ref('int_cohort_count') }}
+
+    union all
+    {% endfor %}
+
+    select
+        basis, la_code, month_end, area_type, area_code, group_code, measure,
+        0, 0, 0, 0, {{ moves | join(', ') }}
+    from moved
+),
+
+summed as (
+    select
+        basis, la_code, month_end, area_type, area_code, group_code, measure,
+        max(is_opened) as is_opened,
+        max(is_closed) as is_closed,
+        sum(opening) as opening,
+        {% for move in moves %}
+        sum({{ move }}) as {{ move }},
+        {% endfor %}
+        sum(closing) as closing
+    from part
+    group by 1, 2, 3, 4, 5, 6, 7
+),
+
+-- A month has a flow when the month before it was counted too.
+shown as (
+    select
+        summed.*,
+        max(is_opened) over (partition by basis, la_code, month_end) as has_opening,
+        max(is_closed) over (partition by basis, la_code, month_end) as has_closing
+    from summed
 )
 
-{% for status in flow_statuses() %}
 select
-    reported.la_code,
-    reported.basis,
-    reported.month_end,
-    {{ month_code('reported.month_end') }} as census_point,
-    reported.area_type,
-    reported.area_code,
-    reported.group_code,
-    '{{ status }}' as measure,
-    {{ to_long('coalesce(before.' ~ status ~ ', 0)') }} as opening,
-    {% for column in ('joiners', 'joiners_from_other_area', 'joiners_from_other_group',
-                      'leavers', 'leavers_to_other_area', 'leavers_to_other_group') %}
-    {{ to_long('coalesce(moved.' ~ column ~ ', 0)') }} as {{ column }},
+    la_code,
+    basis,
+    month_end,
+    {{ month_code('month_end') }} as census_point,
+    area_type,
+    area_code,
+    group_code,
+    measure,
+    {{ to_long('opening') }} as opening,
+    {% for move in moves %}
+    {{ to_long(move) }} as {{ move }},
     {% endfor %}
-    {{ to_long('coalesce(after.' ~ status ~ ', 0)') }} as closing
-from reported
-{% for side, month_end in (('before', 'previous_month_end'), ('after', 'month_end')) %}
-{#- From the table itself: of a CTE the planner knows nothing, and meets every row with every row. #}
-left join {{ ref('int_cohort_count') }} as {{ side }}
-    on {{ side }}.month_end = reported.{{ month_end }}
-    {% for column in ('basis', 'la_code', 'area_type', 'area_code', 'group_code') %}
-    and {{ side }}.{{ column }} = reported.{{ column }}
-    {% endfor %}
-{% endfor %}
-left join moved
-    on moved.measure = '{{ status }}'
-    {% for column in ('basis', 'la_code', 'month_end', 'area_type', 'area_code', 'group_code') %}
-    and moved.{{ column }} = reported.{{ column }}
-    {% endfor %}
-{{ 'union all' if not loop.last }}
-{% endfor %}
+    {{ to_long('closing') }} as closing
+from shown
+where has_opening = 1 and has_closing = 1

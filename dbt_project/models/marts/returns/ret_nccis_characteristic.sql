@@ -1,3 +1,4 @@
+{{ config(materialized='table' if is_census() else 'view') }}
 with open_at_period_end as (
     select distinct
         record.la_code,

@@ -1,75 +1,54 @@
-{#  One record a person, in the order of YoungPersonsID: everything as Core+ recorded it, faults included, so that the
-    rules can speak about it. Only four things are worked out: who is in, which activity is in force at the period's end,
-    which guarantee record belongs in which node, and the lapse flag of an extract taken after the period's end. #}
-with member as (
-    select * from {{ ref('int_person_month') }} where is_reporting_point
-),
-
-recorded_person as (
-    select * from {{ as_known(ref('hist_core_plus_people')) }} as known
-),
-
-recorded_activity as (
-    select * from {{ as_known(ref('hist_core_plus_activities')) }} as known
-),
-
-guarantee as (
-    select * from {{ ref('int_september_guarantee') }}
-)
-
+{#  The records in the order of YoungPersonsID. Whoever joins moves the number of everybody after them, so the live lineage,
+    whose return nobody sends, counts them when it is asked; a census build keeps what is sent. #}
+{{ config(materialized='table' if is_census() else 'view') }}
 select
-    member.la_code,
-    member.census_point,
-    cast(row_number() over (partition by member.la_code order by {{ bytewise('member.young_persons_id') }}) as integer)
+    record.la_code,
+    record.census_point,
+    cast(row_number() over (partition by record.la_code order by {{ bytewise('record.young_persons_id') }}) as integer)
         as record_number,
-    member.person_id,
-    member.owner_service_code,
-    member.young_persons_id,
-    member.cohort_status_code as cohort_status,
-    {% for column in ['given_name', 'middle_name', 'family_name', 'address_line1', 'address_line2', 'address_line3',
-                      'address_line4', 'town', 'county', 'postcode', 'gender', 'dob', 'ethnicity', 'lead_lea',
-                      'educated_lea'] %}
-    nullif(person.{{ column }}, '') as {{ column }},
-    {% endfor %}
-    -- Whoever left after the period's end is reported as present, and so as transferred nowhere.
-    case when not member.left_later then nullif(person.transferred_to_la_code, '') end as transferred_to_la_code,
-    {% for column in ['lea_code_at_year11', 'unique_learner_no', 'unique_pupil_number', 'guarantee_status_indicator',
-                      'previous_ypid_identifier'] %}
-    nullif(person.{{ column }}, '') as {{ column }},
-    {% endfor %}
-    year_11.guarantee_status as year11_guarantee_status,
-    year_11.lea_code as year11_lea_code,
-    year_12.guarantee_status as year12_guarantee_status,
-    year_12.lea_code as year12_lea_code,
-    {% for column in ['level_of_need_code', 'send_flag', 'sen_support_flag'] %}
-    nullif(person.{{ column }}, '') as {{ column }},
-    {% endfor %}
-    nullif(activity.activity_code, '') as activity_code,
-    nullif(activity.start_on, '') as start_date,
-    nullif(activity.ascertained_on, '') as date_ascertained,
-    nullif(activity.verified_on, '') as date_verified,
-    nullif(activity.review_on, '') as review_date,
-    nullif(activity.due_to_lapse_on, '') as due_to_lapse_date,
-    case
-        when activity.activity_id is null then null
-        when activity.currency_lapsed in ('Y', 'N') and activity.version_as_at > member.month_end
-            then case when member.is_lapsed then 'Y' else 'N' end
-        else nullif(activity.currency_lapsed, '')
-    end as currency_lapsed,
-    nullif(activity.establishment_number, '') as establishment_number,
-    nullif(activity.establishment_name, '') as establishment_name,
-    nullif(activity.uk_provider_reference_number, '') as uk_provider_reference_number,
-    nullif(activity.neet_start_on, '') as neet_start_date,
-    nullif(activity.predicted_end_on, '') as predicted_end_date,
-    nullif(person.intended_destination_yr11, '') as intended_destination_yr11
-from member
-inner join recorded_person as person
-    on person.la_code = member.la_code and person.young_persons_id = member.young_persons_id
-left join {{ ref('int_activity_spell') }} as spell
-    on spell.la_code = member.la_code and spell.activity_spell_id = member.activity_spell_id
-left join recorded_activity as activity
-    on activity.la_code = spell.la_code and activity.activity_id = spell.activity_id
-left join guarantee as year_11
-    on year_11.la_code = member.la_code and year_11.person_id = member.person_id and year_11.year_group = 11
-left join guarantee as year_12
-    on year_12.la_code = member.la_code and year_12.person_id = member.person_id and year_12.year_group = 12
+    record.person_id,
+    record.owner_service_code,
+    record.young_persons_id,
+    record.cohort_status,
+    record.given_name,
+    record.middle_name,
+    record.family_name,
+    record.address_line1,
+    record.address_line2,
+    record.address_line3,
+    record.address_line4,
+    record.town,
+    record.county,
+    record.postcode,
+    record.gender,
+    record.dob,
+    record.ethnicity,
+    record.lead_lea,
+    record.educated_lea,
+    record.transferred_to_la_code,
+    record.lea_code_at_year11,
+    record.unique_learner_no,
+    record.unique_pupil_number,
+    record.guarantee_status_indicator,
+    record.previous_ypid_identifier,
+    record.year11_guarantee_status,
+    record.year11_lea_code,
+    record.year12_guarantee_status,
+    record.year12_lea_code,
+    record.level_of_need_code,
+    record.send_flag,
+    record.sen_support_flag,
+    record.activity_code,
+    record.start_date,
+    record.date_ascertained,
+    record.date_verified,
+    record.review_date,
+    record.due_to_lapse_date,
+    record.currency_lapsed,
+    record.establishment_number,
+    record.establishment_name,
+    record.uk_provider_reference_number,
+    record.neet_start_date,
+    record.predicted_end_date,
+    record.intended_destination_yr11
+from {{ ref('int_nccis_record') }} as record
