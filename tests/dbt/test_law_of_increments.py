@@ -11,12 +11,13 @@ import hashlib
 import os
 
 import pytest
-from county_rows import activity, person, small_county, ypid
+from county_rows import FEEDS, activity, person, small_county, ypid
 from full_refresh import build, obeys_the_law
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from neet import database, transform
+from neet.feeds.contract import load_contract
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +79,41 @@ enrolments = st.builds(
 )  # fmt: skip
 
 
+at_risk = st.builds(
+    lambda number, **changes: {"young_persons_id": ypid(number), "academic_year": "2021-22"} | changes,
+    NUMBERS, flagged_on=st.one_of(st.just(""), DAYS), removed_on=st.one_of(st.just(""), st.just(""), DAYS),
+    transition_plan_on=st.one_of(st.just(""), DAYS),
+)  # fmt: skip
+contact_details = st.builds(
+    lambda number, **changes: {"young_persons_id": ypid(number)} | changes,
+    NUMBERS, telephone=st.sampled_from(["01632 960001", "ask mum", ""]), mobile=st.sampled_from(["07700 900111", ""]),
+    email=st.sampled_from(["given@example.org", "given@home", ""]), email_bounced_on=st.one_of(st.just(""), DAYS),
+)  # fmt: skip
+cases = st.builds(
+    lambda key, number, referral, **changes: {
+        "case_id": f"C{key}", "young_persons_id": ypid(number), "referral_id": f"R{referral}" if referral else "",
+    } | changes,
+    st.integers(1, 5), NUMBERS, st.integers(0, 4), referred_on=DAYS, accepted_on=DAYS,
+    closed_on=st.one_of(st.just(""), DAYS), referral_source=st.sampled_from(["SCHOOL", "SEND", "somebody"]),
+)  # fmt: skip
+referrals = st.builds(
+    lambda key, number, named, **changes: {
+        "referral_id": f"R{key}", "young_persons_id": ypid(number) if named else "", "forename": f"Given{number}",
+        "surname": f"Family{number}", "date_of_birth": "2005-01-15", "postcode": "ZZ99 9ZZ",
+    } | changes,
+    st.integers(1, 4), NUMBERS, st.booleans(), received_on=DAYS, referred_on=st.one_of(st.just(""), DAYS),
+    referral_source=st.sampled_from(["SCHOOL", "SEND", "somebody"]),
+)  # fmt: skip
+needs = st.builds(
+    lambda number, what, started_on, ended_on: {
+        "young_persons_id": ypid(number), "need_kind": what[0], "need_code": what[1], "started_on": started_on,
+        "ended_on": ended_on,
+    },
+    NUMBERS, st.sampled_from([("ASPIRATION", "CONSTRUCTION"), ("LEVEL", "2"), ("BARRIER", "HEALTH")]), DAYS,
+    st.one_of(st.just(""), DAYS),
+)  # fmt: skip
+
+
 def delivery(feed: str, rows):
     """A delivery of a few rows of a feed; of two rows with one key only the first is sent."""
     return st.tuples(
@@ -92,6 +128,11 @@ EVENTS = st.one_of(
     delivery("core_plus_characteristics", characteristics),
     delivery("core_plus_september_guarantee", guarantees),
     delivery("college_enrolment", enrolments),
+    delivery("core_plus_at_risk", at_risk),
+    delivery("core_plus_contact_details", contact_details),
+    delivery("core_plus_cases", cases),
+    delivery("referral_mailbox", referrals),
+    delivery("core_plus_needs", needs),
     st.tuples(
         st.just("build"), st.sampled_from(["whole", "whole", "hist", "intermediate", "earlier"])
     ),
@@ -99,21 +140,14 @@ EVENTS = st.one_of(
 )
 HISTORIES = st.lists(EVENTS, min_size=6, max_size=14)
 
-KEY_OF = {
-    "core_plus_activities": ("activity_id",),
-    "core_plus_people": ("young_persons_id",),
-    "core_plus_characteristics": ("young_persons_id", "characteristic_code", "start_on"),
-    "core_plus_september_guarantee": ("young_persons_id", "guarantee_year", "year_group"),
-    "college_enrolment": ("ukprn", "learner_reference"),
-}
-
 
 def happen(warehouse, event: tuple) -> None:
     """Let one event happen to a warehouse."""
     what, *details = event
     if what == "deliver":
         feed, as_at, rows, operation = details
-        one_a_key = {tuple(row[column] for column in KEY_OF[feed]): row for row in reversed(rows)}
+        key = [column.name for column in load_contract(FEEDS / f"{feed}.yml").key]
+        one_a_key = {tuple(row[column] for column in key): row for row in reversed(rows)}
         warehouse.county.seq = warehouse.value("select max(delivery_seq) from control.delivery")
         warehouse.county.deliver(feed, as_at, list(one_a_key.values()), operation=operation)
     elif what == "seal":
@@ -270,6 +304,27 @@ def test_deliveries_touch_their_people_and_nobody_else(built):
         and summed_up["rows_written"] > 0
     )
     obeys_the_law(built, is_built=True)
+
+
+def test_a_key_that_somebody_else_has_already_is_found(built):
+    """Of the people who did not change nobody is looked at, but for whoever shares a key with one who did."""
+    with database.connect(built.dsn["builder"]) as connection:
+        (planted,) = connection.execute(
+            """insert into intermediate.int_activity_spell
+               select (jsonb_populate_record(spell, jsonb_build_object('person_id', 'planted'))).*
+               from intermediate.int_activity_spell as spell where activity_id = 'A0000008' returning activity_spell_id"""
+        ).fetchone()
+    changed = activity("A0000008", 8, "210", "2021-09-06", verified_on="2021-12-20")
+    built.county.seq = built.value("select max(delivery_seq) from control.delivery")
+    built.county.deliver("core_plus_activities", "2021-12-31", [changed])
+    with pytest.raises(transform.BuildFailed, match="key_int_activity_spell"):
+        build(built)
+    with database.connect(built.dsn["builder"]) as connection:
+        connection.execute(
+            "delete from intermediate.int_activity_spell where person_id = 'planted' and activity_spell_id = %s",
+            [planted],
+        )
+    obeys_the_law(built)
 
 
 @pytest.mark.system

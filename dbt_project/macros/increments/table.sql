@@ -59,6 +59,10 @@
     {%- endcall %}
     {% set rows = load_result('main').response.rows_affected | int %}
     {% do create_indexes(intermediate) %}
+    {% if step is not none and names_core_plus_person(model) %}
+        {# Whoever makes some people again reads all versions of theirs. #}
+        {% call statement('read_by_person') %} create index on {{ intermediate }} (la_code, young_persons_id) {% endcall %}
+    {% endif %}
     {% set is_grown = false %}
     {% if step is not none and increment_of(model).get('by') == 'growth' and step.state and step.state['is_same'] and existing is not none %}
         {% set lost = run_query("select count(*) from (select * from " ~ existing ~ " except select * from " ~ intermediate ~ ") as lost") %}

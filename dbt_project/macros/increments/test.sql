@@ -3,8 +3,9 @@
 
     Of a table made by person (meta entry `increment`), only the people whose rows changed since are looked at, if the test
     judges each row by itself, or sets apart rows of one person only: a key that holds person_id, a reference that does.
-    Whatever else compares people with each other is asked of all of them. `dbt test`, a full refresh and a census build
-    ask everything. #}
+    Of any other key, all rows that share one with them: two rows of one key are only found where one of them is new.
+    Of a history, the keys that deliveries brought since. Whatever else compares people with each other is asked of all of
+    them. `dbt test`, a full refresh and a census build ask everything. #}
 {% materialization test, default %}
     {% set asked = get_limit_subquery_sql(sql, config.get('limit')) %}
     {% if not ledger_is_kept() or flags.WHICH != 'build' or should_store_failures() %}
@@ -20,18 +21,9 @@
         {{ return({'relations': []}) }}
     {% endif %}
     {% set about = tested_model() %}
-    {% if step.mode == 'increment' and about and is_asked_by_person(about) %}
-        {% call statement('touched') %}
-            create temporary table touched_now on commit drop as
-            select distinct la_code, person_id from increments.touched_person
-            where stamp > {{ step.since }} and model in ('{{ step.changed | join("', '") }}')
-        {% endcall %}
-        {% call statement('touched_known') %} analyze touched_now {% endcall %}
-        {% call statement('narrow') %}
-            create temporary view touched_rows as
-            select * from {{ about.relation_name }} as whole
-            where (whole.la_code, whole.person_id) in (select la_code, person_id from touched_now)
-        {% endcall %}
+    {% set rows = changed_rows(about, step) if step.mode == 'increment' and about else none %}
+    {% if rows %}
+        {% call statement('narrow') %} create temporary view touched_rows as {{ rows }} {% endcall %}
         {% do ask(asked | replace(about.relation_name, 'touched_rows')) %}
         {% call statement('tidy') %} drop view touched_rows {% endcall %}
     {% else %}
@@ -58,20 +50,43 @@
     {%- endcall %}
 {% endmacro %}
 
-{#  The model that a generic test stands under, if it is one made by person. #}
+{#  The model that a generic test stands under, if it is one made by person or by key. #}
 {% macro tested_model() %}
     {% set about = graph.nodes.get(model.get('attached_node')) %}
-    {% if about and about.resource_type == 'model' and increment_of(about).get('by') == 'person' %}
+    {% if about and about.resource_type == 'model' and increment_of(about).get('by') in ('person', 'key') %}
         {{ return(about) }}
     {% endif %}
     {{ return(none) }}
 {% endmacro %}
 
-{#  Can the test be asked of some people without missing what it would find among all? #}
-{% macro is_asked_by_person(about) %}
+{#  The rows that may have made a test fail which passed before: SQL, or none if they cannot be told from the others. #}
+{% macro changed_rows(about, step) %}
     {% set test = model.test_metadata %}
-    {% if test.name in ('always', 'not_null', 'accepted_values') %}
-        {{ return(true) }}
+    {% set keys = test.kwargs.get('columns', []) %}
+    {% set by_row = test.name in ('always', 'not_null', 'accepted_values') %}
+    {% if increment_of(about)['by'] == 'key' %}
+        {% if by_row or (test.name == 'key' and 'row_key' in keys) %}
+            {{ return("select whole.* from " ~ about.relation_name ~ " as whole where (whole.la_code, whole.row_key) in (select la_code, row_key from "
+                ~ raw_of(about).relation_name ~ " where delivery_seq > " ~ step.state['known_seq'] | int ~ ")") }}
+        {% endif %}
+        {{ return(none) }}
     {% endif %}
-    {{ return(test.name in ('key', 'found_in') and 'person_id' in test.kwargs.get('columns', [])) }}
+    {% if not by_row and test.name != 'key' and not (test.name == 'found_in' and 'person_id' in keys) %}
+        {{ return(none) }}
+    {% endif %}
+    {% call statement('touched') %}
+        create temporary table touched_now on commit drop as
+        select distinct la_code, person_id from increments.touched_person
+        where stamp > {{ step.since }} and model in ('{{ step.changed | join("', '") }}')
+    {% endcall %}
+    {% call statement('touched_known') %} analyze touched_now {% endcall %}
+    {% set of_touched = "select changed.* from " ~ about.relation_name
+        ~ " as changed where (changed.la_code, changed.person_id) in (select la_code, person_id from touched_now)" %}
+    {% if by_row or 'person_id' in keys %}
+        {{ return(of_touched) }}
+    {% endif %}
+    {% set key = keys | join(', ') %}
+    {{ return("select whole.* from " ~ about.relation_name ~ " as whole where (" ~ key ~ ") in (select " ~ key ~ " from ("
+        ~ of_touched ~ ") as own) union all select own.* from (" ~ of_touched ~ ") as own where "
+        ~ keys | join(' is null or ') ~ " is null") }}
 {% endmacro %}

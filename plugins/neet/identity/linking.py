@@ -187,8 +187,8 @@ def _link(
     """Link what changed in an authority and all whom it reaches."""
     decisions = deciding.read_all(connection, la_code, known_seq)
     rulings = deciding.in_force(decisions)
-    anew = _begin(connection, la_code, fingerprint(model, policy, cleaning), known_seq, model)
-    reach = Reach(connection, la_code, cleaning, policy, decisions, anew)
+    differing = _begin(connection, la_code, fingerprint(model, policy, cleaning), known_seq, model)
+    reach = Reach(connection, la_code, cleaning, policy, decisions, differing)
     whole = reach.settle(_ruled(connection, la_code, decisions, rulings))
     settled = resolving.settle(whole.records, rulings, policy, whole.namesakes)
     gone = reach.gone_contents() - settled.flags.keys()
@@ -221,11 +221,16 @@ def _link(
     )  # fmt: skip
 
 
-def _begin(connection, la_code, mark: str, known_seq: int, model: Model) -> bool:
-    """Whether everything is to be made anew, since it was made with something else or of something later; then all that
-    is kept is forgotten."""
+def _begin(connection, la_code, mark: str, known_seq: int, model: Model) -> str:
+    """Which records may differ from those of the last linkage: ``all`` when it was made with something else or of
+    something later (what is kept is then forgotten), ``none`` when ``int_source_person`` is the same table by the ledger
+    of increments, else ``some``."""
     row = connection.execute(
-        "select fingerprint, known_seq from identity.state where la_code = %s", [la_code]
+        "select fingerprint, known_seq, detail ->> 'records_at' from identity.state where la_code = %s",
+        [la_code],
+    ).fetchone()
+    (records_at,) = connection.execute(
+        "select max(changed_at) from increments.model_state where model = 'int_source_person'"
     ).fetchone()
     anew = row is None or row[0] != mark or row[1] > known_seq
     if anew:
@@ -236,9 +241,11 @@ def _begin(connection, la_code, mark: str, known_seq: int, model: Model) -> bool
         """insert into identity.state (la_code, fingerprint, known_seq, detail) values (%s, %s, %s, %s)
            on conflict (la_code) do update set fingerprint = excluded.fingerprint, known_seq = excluded.known_seq,
              detail = excluded.detail""",
-        [la_code, mark, known_seq, json.dumps({"model": model.version})],
+        [la_code, mark, known_seq, json.dumps({"model": model.version, "records_at": records_at})],
     )
-    return anew
+    if anew:
+        return "all"
+    return "none" if records_at is not None and row[2] == str(records_at) else "some"
 
 
 def _ruled(connection, la_code, decisions, rulings: deciding.Rulings) -> list[records.RecordKey]:

@@ -54,13 +54,13 @@ class Reach:
         cleaning: Cleaning,
         policy: Policy,
         rulings: Iterable[Ruling],
-        anew: bool,
+        differing: str,
     ) -> None:
         """Find what changed since it was linked last, and keep what it now shares with others.
 
         Args:
             rulings: all decisions, whether in force or not.
-            anew: take everybody for changed.
+            differing: whose records may differ from then: ``all``, ``some`` (they are compared) or ``none``.
         """
         self.connection = connection
         self.cleaning = cleaning
@@ -73,7 +73,7 @@ class Reach:
             connection, "ruled", dict.fromkeys(("one_feed", "one_key", "other_feed", "other_key"), "text"),
             ((*a, *b) for ruling in rulings for a, b in ((ruling.one, ruling.other), (ruling.other, ruling.one))),
         )  # fmt: skip
-        self._find_changed(anew)
+        self._find_changed(differing)
         self.news = self._reached(since=0)
         self._keep_hubs()
 
@@ -87,18 +87,19 @@ class Reach:
 
     # -- what changed ----------------------------------------------------------------------------------------------
 
-    def _find_changed(self, anew: bool) -> None:
+    def _find_changed(self, differing: str) -> None:
         temporary(self.connection, "changed", RECORD | {"is_here": "boolean"})
-        self._run(
-            f"""insert into changed
-                select coalesce(record.source_feed, seen.source_feed), coalesce(record.source_key, seen.source_key),
-                  record.source_key is not null
-                from (select record.source_feed, record.source_key, {records.ROW_HASH} as row_hash
-                      from intermediate.int_source_person as record where record.la_code = %(la)s) as record
-                full join (select source_feed, source_key, row_hash from identity.seen where la_code = %(la)s) as seen
-                  on seen.source_feed = record.source_feed and seen.source_key = record.source_key
-                where {anew} or seen.row_hash is distinct from record.row_hash"""
-        )
+        if differing != "none":
+            self._run(
+                f"""insert into changed
+                    select coalesce(record.source_feed, seen.source_feed), coalesce(record.source_key, seen.source_key),
+                      record.source_key is not null
+                    from (select record.source_feed, record.source_key, {records.ROW_HASH} as row_hash
+                          from intermediate.int_source_person as record where record.la_code = %(la)s) as record
+                    full join (select source_feed, source_key, row_hash from identity.seen where la_code = %(la)s) as seen
+                      on seen.source_feed = record.source_feed and seen.source_key = record.source_key
+                    where {differing == "all"} or seen.row_hash is distinct from record.row_hash"""
+            )
         temporary(
             self.connection,
             "reached",

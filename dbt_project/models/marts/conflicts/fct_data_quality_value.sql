@@ -8,15 +8,6 @@ area as (
     select 'district'
 ),
 
--- The last delivery by which each month had come to its end.
-known as (
-    select month_end.la_code, month_end.month_end, max(clock.seq) as seq
-    from month_end
-    inner join {{ ref('int_known_clock') }} as clock
-        on clock.la_code = month_end.la_code and clock.day <= month_end.month_end
-    group by month_end.la_code, month_end.month_end
-),
-
 in_conflict as (
     select distinct
         cohort.la_code,
@@ -35,36 +26,11 @@ in_conflict as (
     where conflict.is_counted_in_data_quality and cohort.is_in_denominator
 ),
 
--- At risk is who was flagged, whatever their age: most are in Year 11.
 at_risk as (
     select
-        risk.la_code,
-        'DQ-CONTACT' as measure_id,
-        known.month_end,
-        risk.person_id,
-        coalesce(young_person.district_code, 'NOT_RECORDED') as district_code,
-        young_person.sen_group,
-        coalesce(cohort.is_vulnerable, false) as is_vulnerable,
-        case when contact.says = 'VALID' then 1 else 0 end as is_in_numerator
-    from known
-    inner join {{ ref('int_core_plus_statement') }} as risk
-        on risk.la_code = known.la_code
-        and risk.conflict_kind = 'AT_RISK'
-        and risk.says = 'AT_RISK'
-        and risk.from_seq <= known.seq
-        and known.seq < risk.to_seq
-    inner join {{ ref('int_core_plus_statement') }} as contact
-        on contact.la_code = risk.la_code
-        and contact.person_id = risk.person_id
-        and contact.conflict_kind = 'CONTACT'
-        and contact.from_seq <= known.seq
-        and known.seq < contact.to_seq
-    left join {{ ref('int_young_person') }} as young_person
-        on young_person.la_code = risk.la_code and young_person.person_id = risk.person_id
-    left join {{ ref('fct_cohort_month') }} as cohort
-        on cohort.la_code = risk.la_code
-        and cohort.person_id = risk.person_id
-        and cohort.month_end = known.month_end
+        la_code, 'DQ-CONTACT' as measure_id, month_end, person_id, district_code, sen_group, is_vulnerable,
+        case when is_contact_valid then 1 else 0 end as is_in_numerator
+    from {{ ref('int_at_risk_month') }}
 ),
 
 counted as (

@@ -13,6 +13,9 @@ named as (
         person.*,
         row_number() over (partition by la_code, person_id order by known_from_seq desc) as newest_first
     from {{ ref('dim_young_person') }} as person
+    where exists (
+        select 1 from item where item.la_code = person.la_code and item.person_id = person.person_id
+    )
 )
 
 select

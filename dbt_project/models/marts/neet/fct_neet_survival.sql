@@ -35,36 +35,52 @@ spell as (
     where left_on is null or left_on > neet_start_on
 ),
 
+-- Spells by their length in weeks.
 grouped as (
     select
         spell.la_code,
         spell.entry_month,
         reporting_group.group_code,
         spell.whole_weeks,
-        spell.is_going_on
+        count(*) as spells,
+        sum(case when spell.is_going_on then 0 else 1 end) as ended
     from spell
     inner join {{ ref('reporting_group') }} as reporting_group
         on not reporting_group.is_vulnerable_only
         and (reporting_group.sen_group is null or reporting_group.sen_group = spell.sen_group)
+    group by 1, 2, 3, 4
 ),
 
+-- Every week in which a spell of the authority may end, up to the curve's longest.
 week as (
-    select distinct whole_weeks as week_number from grouped
+    select curve.la_code, curve.entry_month, curve.group_code, any_week.week_number
+    from (
+        select la_code, entry_month, group_code, max(whole_weeks) as longest
+        from grouped
+        group by la_code, entry_month, group_code
+    ) as curve
+    inner join (select distinct la_code, whole_weeks as week_number from grouped) as any_week
+        on any_week.la_code = curve.la_code and any_week.week_number <= curve.longest
 ),
 
 counted as (
     select
-        grouped.la_code,
-        grouped.entry_month,
-        grouped.group_code,
+        week.la_code,
+        week.entry_month,
+        week.group_code,
         week.week_number,
         -- At risk of ending in this week, counted from 0: spells at least so long.
-        count(*) as at_risk,
-        sum(case when grouped.whole_weeks = week.week_number and not grouped.is_going_on then 1 else 0 end) as ended
-    from grouped
-    inner join week
-        on week.week_number <= grouped.whole_weeks
-    group by 1, 2, 3, 4
+        sum(coalesce(grouped.spells, 0)) over (
+            partition by week.la_code, week.entry_month, week.group_code order by week.week_number desc
+            rows between unbounded preceding and current row
+        ) as at_risk,
+        coalesce(grouped.ended, 0) as ended
+    from week
+    left join grouped
+        on grouped.la_code = week.la_code
+        and grouped.entry_month = week.entry_month
+        and grouped.group_code = week.group_code
+        and grouped.whole_weeks = week.week_number
 )
 
 select

@@ -13,12 +13,11 @@ with estimate as (
 
 cohort as (
     select
-        cohort.la_code,
-        cohort.month_end,
-        cast(count(*) as integer) as cohort
-    from {{ ref('fct_cohort_month') }} as cohort
-    where cohort.is_in_denominator
-    group by cohort.la_code, cohort.month_end
+        la_code,
+        month_end,
+        cast(cohort as integer) as cohort
+    from {{ ref('int_cohort_count') }}
+    where basis = 'restated' and area_type = 'county' and group_code = 'ALL'
 ),
 
 ages as (

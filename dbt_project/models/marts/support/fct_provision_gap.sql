@@ -2,14 +2,14 @@
     is counted in both, so rows do not add up to people; whose wish or level is not recorded stands in a row that says so. #}
 with neet as (
     select
-        cohort.la_code,
-        cohort.month_end,
-        cohort.person_id,
-        coalesce(cohort.district_code, 'NOT_RECORDED') as district_code
-    from {{ ref('fct_cohort_month') }} as cohort
+        spell.la_code,
+        spell.month_end,
+        spell.person_id,
+        spell.district_code
+    from {{ ref('int_neet_length') }} as spell
     inner join {{ ref('int_reporting_point') }} as point
-        on point.la_code = cohort.la_code and point.period_end = cohort.month_end
-    where cohort.status_bucket = 'NEET' and cohort.is_in_denominator
+        on point.la_code = spell.la_code and point.period_end = spell.month_end
+    where spell.spell_state = 'open'
 ),
 
 held as (

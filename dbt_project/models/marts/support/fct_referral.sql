@@ -1,3 +1,7 @@
+{{ config(
+    meta={'increment': {'by': 'person', 'narrow': {'int_referral': 'person_id', 'int_case': 'person_id'}}},
+    indexes=[{'columns': ['la_code', 'person_id']}]
+) }}
 with neet_then as (
     select
         referral.*,
