@@ -142,6 +142,8 @@ ROWS_OF_PEOPLE = {
     "fct_if_corrected": "what fct_cohort_month would be with one status corrected",
     "fct_leaver_without_destination": "one row a leaver a school reported, and whether they are in fct_cohort_month",
     "fct_neet_duration": "spells of people of fct_cohort_month",
+    "int_neet_length": "one row a spell of a person of fct_cohort_month and a month",
+    "int_at_risk_month": "one row a person flagged as at risk and a month",
     "int_neet_repeat": "one row a person of fct_cohort_month who is NEET, and how many spells they have had",
     "fct_dfe_feedback": "one row a record that the DfE names",
     "fct_flat_extract_difference": "one row a difference",
