@@ -45,7 +45,7 @@ demo: setup ## a synthetic county taken from December 2021 to March 2022: files,
 	@./neet demo --people $(PEOPLE) --seed $(SEED)
 
 test: setup ## every test but the longest; Python packages are enough
-	@$(BIN)/python -m pytest -m "not system" -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not system" -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## the quick ones, under a minute
 	@$(BIN)/python -m pytest -m "not slow and not services and not system" -q -n 2 --dist loadfile

@@ -80,3 +80,12 @@ def warehouse(postgres_server, role_passwords, template_database, tmp_path, monk
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "False")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: a file is one worker's, and one that starts last would be waited for alone."""
+    haste = {}
+    for item in items:
+        unmarked = tuple(item.get_closest_marker(name) is None for name in ("services", "slow"))
+        haste[item.path] = min(haste.get(item.path, unmarked), unmarked)
+    items.sort(key=lambda item: haste[item.path])
