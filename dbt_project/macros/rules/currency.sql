@@ -19,3 +19,38 @@
         when 'months_after_verified' then {{ add_months(verified_on, rule ~ '.amount') }}
     end
 {%- endmacro %}
+
+{#  Activities with what their dated code and currency rule say of them: bucket, group and route, the last day of their
+    currency, and the first day on which the record no longer counts (lapsed_from).
+
+    activity   a relation with activity_code, start_on, verified_on, review_on, predicted_end_on, recorded_due_to_lapse_on #}
+{% macro judged_activities(activity) %}
+select
+    judged.*,
+    case judged.lapse_basis
+        when 'due_before_date' then {{ add_days('judged.lapses_on', 1) }}
+        when 'due_on_or_before_date' then judged.lapses_on
+    end as lapsed_from
+from (
+    select
+        activity.*,
+        code.activity_group,
+        coalesce(code.status_bucket, 'OTHER') as status_bucket,
+        code.participation_route,
+        coalesce(code.is_in_rate_denominator, true) as is_in_rate_denominator,
+        {{ lapses_on('rule', 'activity.recorded_due_to_lapse_on', 'activity.verified_on', 'activity.review_on',
+                     'activity.predicted_end_on', 'activity.start_on') }} as lapses_on,
+        lapse_basis.value as lapse_basis
+    from {{ activity }} as activity
+    left join {{ ref('activity_codes') }} as code
+        on code.activity_code = activity.activity_code
+        and {{ valid_on('code', 'activity.start_on') }}
+    left join {{ ref('currency_rules') }} as rule
+        on rule.activity_code = activity.activity_code
+        and {{ valid_on('rule', 'coalesce(activity.verified_on, activity.start_on)') }}
+    -- Joined, as a subquery would be asked anew for each of some hundred thousand activities.
+    left join {{ ref('policy') }} as lapse_basis
+        on lapse_basis.policy_id = 'lapse_basis'
+        and {{ valid_on('lapse_basis', 'coalesce(activity.verified_on, activity.start_on)') }}
+) as judged
+{% endmacro %}

@@ -24,28 +24,7 @@ with activity as (
     from {{ as_known(ref('hist_core_plus_activities')) }} as known
 ),
 
-judged as (
-    select
-        activity.*,
-        code.activity_group,
-        coalesce(code.status_bucket, 'OTHER') as status_bucket,
-        code.participation_route,
-        coalesce(code.is_in_rate_denominator, true) as is_in_rate_denominator,
-        {{ lapses_on('rule', 'activity.recorded_due_to_lapse_on', 'activity.verified_on', 'activity.review_on',
-                     'activity.predicted_end_on', 'activity.start_on') }} as lapses_on,
-        lapse_basis.value as lapse_basis
-    from activity
-    left join {{ ref('activity_codes') }} as code
-        on code.activity_code = activity.activity_code
-        and {{ valid_on('code', 'activity.start_on') }}
-    left join {{ ref('currency_rules') }} as rule
-        on rule.activity_code = activity.activity_code
-        and {{ valid_on('rule', 'coalesce(activity.verified_on, activity.start_on)') }}
-    -- Joined, as a subquery would be asked anew for each of some hundred thousand activities.
-    left join {{ ref('policy') }} as lapse_basis
-        on lapse_basis.policy_id = 'lapse_basis'
-        and {{ valid_on('lapse_basis', 'coalesce(activity.verified_on, activity.start_on)') }}
-)
+judged as ({{ judged_activities('activity') }})
 
 select
     la_code,
@@ -66,11 +45,7 @@ select
     recorded_due_to_lapse_on,
     recorded_neet_start_on,
     lapses_on,
-    -- First day on which the record no longer counts.
-    case lapse_basis
-        when 'due_before_date' then {{ add_days('lapses_on', 1) }}
-        when 'due_on_or_before_date' then lapses_on
-    end as lapsed_from,
+    lapsed_from,
     establishment_number,
     establishment_name,
     uk_provider_reference_number,

@@ -59,37 +59,13 @@ activity as (
     where not known.is_deleted
 ),
 
--- As int_activity_spell judges the present versions.
-judged as (
-    select
-        activity.*,
-        coalesce(code.status_bucket, 'OTHER') as status_bucket,
-        {{ lapses_on('rule', 'activity.recorded_due_to_lapse_on', 'activity.verified_on', 'activity.review_on',
-                     'activity.predicted_end_on', 'activity.start_on') }} as lapses_on,
-        lapse_basis.value as lapse_basis
-    from activity
-    left join {{ ref('activity_codes') }} as code
-        on code.activity_code = activity.activity_code
-        and {{ valid_on('code', 'activity.start_on') }}
-    left join {{ ref('currency_rules') }} as rule
-        on rule.activity_code = activity.activity_code
-        and {{ valid_on('rule', 'coalesce(activity.verified_on, activity.start_on)') }}
-    left join {{ ref('policy') }} as lapse_basis
-        on lapse_basis.policy_id = 'lapse_basis'
-        and {{ valid_on('lapse_basis', 'coalesce(activity.verified_on, activity.start_on)') }}
-    where activity.start_on is not null
-        and (activity.ends_before is null or activity.ends_before > activity.start_on)
+possible as (
+    select * from activity
+    where start_on is not null and (ends_before is null or ends_before > start_on)
 ),
 
-lapsing as (
-    select
-        judged.*,
-        case lapse_basis
-            when 'due_before_date' then {{ add_days('lapses_on', 1) }}
-            when 'due_on_or_before_date' then lapses_on
-        end as lapsed_from
-    from judged
-),
+-- All versions, as int_activity_spell judges the present ones.
+judged as ({{ judged_activities('possible') }}),
 
 contact as (
     select
@@ -157,7 +133,7 @@ version as (
         case when lapsed_from < ends_before or ends_before is null then coalesce(lapsed_from, ends_before) else ends_before end,
         status_bucket, null,
         start_on, ascertained_on, verified_on, activity_id, activity_code, school_number, ukprn
-    from lapsing
+    from judged
 
     union all
 
@@ -167,7 +143,7 @@ version as (
         ends_before,
         'NOT_KNOWN', null,
         start_on, ascertained_on, verified_on, activity_id, activity_code, school_number, ukprn
-    from lapsing
+    from judged
     where lapsed_from is not null and (ends_before is null or lapsed_from < ends_before)
 
     union all
