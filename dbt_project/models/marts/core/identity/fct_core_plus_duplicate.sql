@@ -16,9 +16,10 @@ select
     pair.evidence,
     pair.model_version
 from {{ source('identity', 'core_plus_duplicate') }} as pair
+-- By the person's key, which is indexed: the pairs are few and the people are many.
 inner join {{ ref('int_young_person') }} as one
     on one.la_code = pair.la_code
-    and one.young_persons_id = pair.young_persons_id
+    and one.person_id = {{ person_key('pair.la_code', 'pair.young_persons_id') }}
 inner join {{ ref('int_young_person') }} as other
     on other.la_code = pair.la_code
-    and other.young_persons_id = pair.other_young_persons_id
+    and other.person_id = {{ person_key('pair.la_code', 'pair.other_young_persons_id') }}
