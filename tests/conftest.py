@@ -27,6 +27,43 @@ class Warehouse:
     settings: Settings
     dsn: dict[str, str]
 
+    @property
+    def name(self) -> str:
+        return self.dsn["owner"].rsplit("/", 1)[1]
+
+    def set_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make it the installation that a command would find."""
+        monkeypatch.setenv("NEET_HOME", str(self.settings.home))
+        for role, value in self.dsn.items():
+            monkeypatch.setenv(f"NEET_DSN_{role.upper()}", value)
+
+
+@dataclass(frozen=True)
+class Warehouses:
+    """Makes databases: copies of one that is migrated once a session."""
+
+    server: postgres.Server
+    passwords: dict[str, str]
+    template: str
+
+    def make(self, home: Path) -> Warehouse:
+        name = f"neet_{secrets.token_hex(6)}"
+        with database.connect(self.server.admin_dsn, autocommit=True) as admin:
+            admin.execute(f"create database {name} template {self.template} owner neet_owner")
+            admin.execute(f"revoke all on database {name} from public")
+            admin.execute(
+                f"grant connect, temporary on database {name} to neet_loader, neet_builder, neet_gate, neet_bi, neet_auditor"
+            )
+            admin.execute(f"grant create on database {name} to neet_builder")
+        dsn = {
+            role: self.server.role_dsn(f"neet_{role}", self.passwords[role], name) for role in ROLES
+        }
+        return Warehouse(Settings(ROOT, home, "886"), dsn)
+
+    def drop(self, warehouse: Warehouse) -> None:
+        with database.connect(self.server.admin_dsn, autocommit=True) as admin:
+            admin.execute(f"drop database {warehouse.name} with (force)")
+
 
 @pytest.fixture(scope="session")
 def postgres_server():
@@ -47,35 +84,42 @@ def role_passwords():
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres_server, role_passwords):
-    """Migrated once; each test's database is a copy, which takes a tenth of a second."""
+def warehouses(postgres_server, role_passwords):
+    """Whatever makes and drops databases; most tests want ``warehouse`` or ``shared_warehouse``."""
     database.create_roles(postgres_server.admin_dsn, "neet_template", role_passwords)
     database.migrate(
         postgres_server.role_dsn("neet_owner", role_passwords["owner"], "neet_template")
     )
-    return "neet_template"
+    return Warehouses(postgres_server, role_passwords, "neet_template")
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory):
+    """The dbt project parsed once for all workers of a session (made when first asked for)."""
+    from tests.parsed_project import ParsedProject  # imports dbt: only for those who build
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return ParsedProject(shared / "parsed")
 
 
 @pytest.fixture
-def warehouse(postgres_server, role_passwords, template_database, tmp_path, monkeypatch):
+def warehouse(warehouses, tmp_path, monkeypatch):
     """An empty migrated warehouse, with ``NEET_HOME`` and ``NEET_DSN_*`` set to it."""
-    name = f"neet_{secrets.token_hex(6)}"
-    with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-        admin.execute(f"create database {name} template {template_database} owner neet_owner")
-        admin.execute(f"revoke all on database {name} from public")
-        admin.execute(
-            f"grant connect, temporary on database {name} to neet_loader, neet_builder, neet_gate, neet_bi, neet_auditor"
-        )
-        admin.execute(f"grant create on database {name} to neet_builder")
-    dsn = {
-        role: postgres_server.role_dsn(f"neet_{role}", role_passwords[role], name) for role in ROLES
-    }
-    monkeypatch.setenv("NEET_HOME", str(tmp_path / "home"))
-    for role, value in dsn.items():
-        monkeypatch.setenv(f"NEET_DSN_{role.upper()}", value)
-    yield Warehouse(Settings.load(), dsn)
-    with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)")
+    made = warehouses.make(tmp_path / "home")
+    made.set_environment(monkeypatch)
+    yield made
+    warehouses.drop(made)
+
+
+@pytest.fixture(scope="module")
+def shared_warehouse(warehouses, tmp_path_factory):
+    """One for all tests of a module, which leave nothing behind in it: a copy costs as much as a quick test."""
+    made = warehouses.make(tmp_path_factory.mktemp("shared"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        made.set_environment(monkeypatch)
+        yield made
+    warehouses.drop(made)
 
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")

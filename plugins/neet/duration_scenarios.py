@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from neet import yaml_files
 from neet.settings import PROJECT_ROOT
 
 SCENARIOS = PROJECT_ROOT / "dbt_project" / "scenarios" / "neet_duration.yml"
@@ -249,7 +250,7 @@ def load(path: Path = SCENARIOS) -> list[Scenario]:
     Raises:
         ValueError: two cases share an id, or a case names a group that is not there.
     """
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = yaml_files.read(path)
     seed = PROJECT_ROOT / "dbt_project" / "seeds" / "codes" / "activity_codes.csv"
     with seed.open(encoding="utf-8", newline="") as file:
         buckets = {row["activity_code"]: row["status_bucket"] for row in csv.DictReader(file)}
@@ -263,7 +264,7 @@ def load(path: Path = SCENARIOS) -> list[Scenario]:
 
 def groups(path: Path = SCENARIOS) -> dict[str, str]:
     """Headings of the groups."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+    return yaml_files.read(path)["groups"]
 
 
 def _days(first: dt.date, last: dt.date) -> Iterator[dt.date]:

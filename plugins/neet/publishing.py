@@ -12,10 +12,9 @@ import logging
 from dataclasses import dataclass
 
 import psycopg
-import yaml
 from psycopg import sql
 
-from neet import increments
+from neet import increments, yaml_files
 from neet import lineage as events
 from neet.database import connect
 from neet.settings import Settings
@@ -113,7 +112,7 @@ def published_marts(settings: Settings) -> dict[str, str]:
     """Name and live schema of each mart whose contract says ``publish: internal``, by name."""
     marts = {}
     for file in sorted((settings.dbt_project / "models" / "marts").rglob("*.yml")):
-        for model in yaml.safe_load(file.read_text()).get("models", []):
+        for model in yaml_files.read(file).get("models", []):
             if model.get("config", {}).get("meta", {}).get("publish") == "internal":
                 marts[model["name"]] = f"marts_{file.parent.name}"
     return dict(sorted(marts.items()))

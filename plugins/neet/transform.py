@@ -180,7 +180,7 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
             f"A census build may only write to a schema named census_*, not to {run.schema_name!r}: it shows what was "
             f"known at delivery {run.known_seq}, which must never be read as today's figures."
         )
-    building = f"census_{run.la_code}_building"
+    building = census_schema_while_building(run.la_code)
     schema_key = int.from_bytes(hashlib.sha256(building.encode()).digest()[:4], "big", signed=True)
     with lock(dsn_builder, (CENSUS_LOCK_CLASS, schema_key), f"a return of {run.la_code}"):
         build = _begin(
@@ -201,6 +201,11 @@ def build_census(settings: Settings, dsn_builder: str, run: CensusRun) -> Build:
             _rename_schema(dsn_builder, building, run.schema_name)
             outcome.status = "built"
     return outcome.build()
+
+
+def census_schema_while_building(la_code: str) -> str:
+    """The schema in which every return of an authority is built, whatever its point: see :func:`_rename_schema`."""
+    return f"census_{la_code}_building"
 
 
 def census_variables(run: CensusRun, schema: str) -> dict[str, object]:
@@ -449,20 +454,21 @@ def _dbt(
     from dbt.cli.main import dbtRunner
 
     lineage = variables["lineage"]
-    target = settings.home / "dbt" / lineage / "target"
-    logs = settings.logs / "dbt" / lineage
-    for folder in (target, logs):
-        folder.mkdir(parents=True, exist_ok=True)
-    # Nothing reads the manifest that dbt would write out twice a run; what it needs itself it keeps in partial_parse.
-    arguments = ["build", *selection, "--project-dir", str(settings.dbt_project), "--profiles-dir", str(settings.dbt_project),
-                 "--target-path", str(target), "--log-path", str(logs), "--vars", json.dumps({k: v for k, v in variables.items() if k not in RUN_VALUES}),
-                 "--exclude-resource-type", "unit_test", "--quiet", "--log-level-file", "info", "--log-level", "none", "--no-use-colors",
-                 "--no-write-json", "--no-send-anonymous-usage-stats"]  # fmt: skip
     told = {f"NEET_RUN_{k.upper()}": str(v) for k, v in variables.items() if k in RUN_VALUES}
     progress = _Progress(selection[1])
     since = increments.last_stamp(dsn) if lineage == "live" else 0
     with _environment(profile_environment(dsn) | told):
-        done = dbtRunner(callbacks=[progress]).invoke(arguments)
+        done = parsed(settings, dsn, variables)
+        if done.success:
+            done = dbtRunner(manifest=done.result, callbacks=[progress]).invoke(
+                [
+                    "build",
+                    *selection,
+                    "--exclude-resource-type",
+                    "unit_test",
+                    *dbt_arguments(settings, variables),
+                ]
+            )
     progress.conclude()
     if done.exception is not None:
         raise BuildFailed(f"dbt could not run the {lineage} lineage: {done.exception}", [])
@@ -483,7 +489,61 @@ def _dbt(
             if str(result.status) in ("error", "fail")
         ]
         outcome.detail["failures"] = failures
-        raise BuildFailed(_explain(lineage, outcome, failures, logs), failures)
+        raise BuildFailed(
+            _explain(lineage, outcome, failures, settings.logs / "dbt" / lineage), failures
+        )
+
+
+_LAST_PARSED: dict[str, tuple[tuple, Any]] = {}
+"""Of each lineage: what was parsed last by this process, and dbt's result."""
+
+
+def parsed(settings: Settings, dsn: str, variables: dict) -> Any:
+    """dbt's result of parsing the project: the one at hand, as long as no file, database or variable differs.
+
+    A build of all layers invokes dbt three times, and reading what dbt keeps of the last parsing takes a second.
+    """
+    from dbt.cli.main import dbtRunner
+
+    files = sorted(
+        (str(file), file.stat().st_mtime_ns, file.stat().st_size)
+        for part in (
+            "dbt_project.yml",
+            "profiles.yml",
+            "selectors.yml",
+            "models",
+            "macros",
+            "seeds",
+        )
+        for file in [settings.dbt_project / part, *(settings.dbt_project / part).rglob("*")]
+    )
+    lineage, arguments = variables["lineage"], dbt_arguments(settings, variables)
+    asked = (profile_environment(dsn), arguments, files)
+    if _LAST_PARSED.get(lineage, (None,))[0] == asked:
+        return _LAST_PARSED[lineage][1]
+    _LAST_PARSED.pop(lineage, None)  # before another takes as much memory
+    with _environment(profile_environment(dsn)):
+        done = dbtRunner().invoke(["parse", *arguments])
+    if done.success:
+        _LAST_PARSED[lineage] = (asked, done)
+    return done
+
+
+def dbt_arguments(settings: Settings, variables: dict) -> list[str]:
+    """What dbt is told whatever it does: where things are, and the variables that shape the project.
+
+    What differs from run to run is not among them: dbt would parse the whole project again.
+    """
+    lineage = variables["lineage"]
+    target = settings.home / "dbt" / lineage / "target"
+    logs = settings.logs / "dbt" / lineage
+    for folder in (target, logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    shaping = json.dumps({k: v for k, v in variables.items() if k not in RUN_VALUES})
+    # Nothing reads the manifest that dbt would write out twice a run; what it needs itself it keeps in partial_parse.
+    return ["--project-dir", str(settings.dbt_project), "--profiles-dir", str(settings.dbt_project), "--target-path", str(target),
+            "--log-path", str(logs), "--vars", shaping, "--quiet", "--log-level-file", "info", "--log-level", "none",
+            "--no-use-colors", "--no-write-json", "--no-send-anonymous-usage-stats"]  # fmt: skip
 
 
 class _Progress:

@@ -120,6 +120,7 @@ def test_nothing_is_imported_from_the_dags_and_they_hold_no_logic():
             assert not isinstance(node, logic), f"{file.name}, line {node.lineno}"
 
 
+@pytest.mark.slow
 def test_reading_the_dags_imports_nothing_heavy():
     """The DAG processor reads these files every minute."""
     heavy = "dbt.cli.main", "great_expectations", "pandas", "lxml", "neet.gate", "neet.transform"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from dataclasses import dataclass
 
 import pytest
 from county_rows import County
 
 from neet import database
-from neet.settings import PROJECT_ROOT, ROLES, Settings
+from neet.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -30,25 +29,17 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def new_warehouse(postgres_server, role_passwords, template_database, tmp_path_factory):
+def new_warehouse(warehouses, tmp_path_factory, parsed_project):
     """A function that makes an empty migrated warehouse; all of them go when the module ends."""
     made = []
 
     def make() -> Built:
-        name = f"neet_{secrets.token_hex(6)}"
-        made.append(name)
-        with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-            admin.execute(f"create database {name} template {template_database} owner neet_owner")
-            admin.execute(f"grant create, temporary on database {name} to neet_builder")
-        dsn = {
-            role: postgres_server.role_dsn(f"neet_{role}", role_passwords[role], name)
-            for role in ROLES
-        }
-        home = tmp_path_factory.mktemp(name)
-        return Built(Settings(PROJECT_ROOT, home, "886"), dsn, County(dsn["owner"]))
+        made.append(warehouses.make(tmp_path_factory.mktemp("warehouse")))
+        settings, dsn = made[-1].settings, made[-1].dsn
+        parsed_project.lend(settings, dsn["builder"], "live", "census")
+        return Built(settings, dsn, County(dsn["owner"]))
 
     yield make
-    with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-        for name in made:
-            with contextlib.suppress(Exception):
-                admin.execute(f"drop database {name} with (force)")
+    for one in made:
+        with contextlib.suppress(Exception):
+            warehouses.drop(one)

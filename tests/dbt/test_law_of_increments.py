@@ -306,6 +306,7 @@ def test_deliveries_touch_their_people_and_nobody_else(built):
     obeys_the_law(built, is_built=True)
 
 
+@pytest.mark.system
 def test_a_key_that_somebody_else_has_already_is_found(built):
     """Of the people who did not change nobody is looked at, but for whoever shares a key with one who did."""
     with database.connect(built.dsn["builder"]) as connection:

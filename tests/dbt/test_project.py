@@ -7,8 +7,8 @@ import functools
 import re
 
 import pytest
-import yaml
 
+from neet import yaml_files
 from neet.settings import PROJECT_ROOT
 
 PROJECT = PROJECT_ROOT / "dbt_project"
@@ -30,7 +30,7 @@ NOT_PORTABLE = {
 def properties(kind: str = "models") -> dict[str, dict]:
     found = {}
     for file in sorted((PROJECT / ("seeds" if kind == "seeds" else "models")).rglob("*.yml")):
-        for entry in yaml.safe_load(file.read_text()).get(kind, []):
+        for entry in yaml_files.read(file).get(kind, []):
             found[entry["name"]] = entry
     return found
 

@@ -8,17 +8,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from installations import Installation
-
-from neet.services.stack import Stack
-from neet.settings import Settings
+from installations import Installation, new_stack
 
 
 @pytest.fixture(scope="session")
-def installation():
+def installation(parsed_project):
     """Started once, in a folder of its own, and stopped with everything it began."""
     home = Path(tempfile.mkdtemp(prefix="neet-e2e-"))
-    stack = Stack(Settings.load(home))
+    stack = new_stack(home, parsed_project)
     try:
         stack.up()
         yield Installation(stack)

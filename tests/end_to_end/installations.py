@@ -13,8 +13,18 @@ import pytest
 
 from neet.services.stack import Stack
 from neet.settings import Settings
+from tests.parsed_project import ParsedProject
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def new_stack(home: Path, parsed_project: ParsedProject) -> Stack:
+    """The services of a new home, not started; only dbt finds the project parsed there."""
+    stack = Stack(Settings.load(home))
+    parsed_project.lend(
+        stack.settings, stack.server.role_dsn("neet_builder", "", "neet"), "live", "census"
+    )
+    return stack
 
 
 @dataclass

@@ -8,23 +8,21 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from installations import Installation
+from installations import Installation, new_stack
 
 from neet.database import connect
 from neet.services import census_run
-from neet.services.stack import Stack
-from neet.settings import Settings
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.system]
 
 POINT = "2021-12"
 
 
 @pytest.fixture
-def newcomer():
+def newcomer(parsed_project):
     """Nothing started, nothing generated."""
     home = Path(tempfile.mkdtemp(prefix="neet-demo-"))
-    stack = Stack(Settings.load(home))
+    stack = new_stack(home, parsed_project)
     try:
         yield Installation(stack)
     finally:

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from installations import Installation
+from installations import Installation, new_stack
 
 from neet.services.airflow_api import AirflowApi, AirflowError
-from neet.services.stack import Stack
-from neet.settings import PROJECT_ROOT, Settings
+from neet.settings import PROJECT_ROOT
 from tests.transports.servers import s3_server, sftp_server, web_server
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -27,7 +26,7 @@ SAMPLES = PROJECT_ROOT / "tests" / "data" / "feeds"
 
 
 @pytest.fixture(scope="module")
-def morning():
+def morning(parsed_project):
     """An installation of its own whose sources are an SFTP server, a bucket, a web server and a folder."""
     home = Path(tempfile.mkdtemp(prefix="neet-morning-"))
     with sftp_server(_folder(home / "sftp")) as sftp, s3_server() as bucket, web_server() as web:
@@ -39,7 +38,7 @@ def morning():
         }
         before = {name: os.environ.get(name) for name in added}
         os.environ |= added
-        stack = Stack(Settings.load(home / "var"))
+        stack = new_stack(home / "var", parsed_project)
         made.write_text("sources: {}")
         try:
             stack.up()

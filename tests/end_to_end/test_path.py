@@ -7,7 +7,6 @@ code with the warehouse.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import shutil
 from collections import Counter
@@ -22,7 +21,11 @@ from synthetic_county import Config, generate
 pytestmark = pytest.mark.services
 
 PEOPLE = 300
-SEEDS = (31, 47, 59)  # none of them was looked at while the generator or the models were written
+SEEDS = (  # none of them was looked at while the generator or the models were written
+    pytest.param(31, marks=pytest.mark.system),
+    pytest.param(47, marks=pytest.mark.system),
+    59,
+)
 FIRST, SECOND = "2021-12", "2022-01"
 
 
@@ -128,21 +131,19 @@ def compare(
 
 def fingerprint(installation) -> dict[str, str]:
     """Hash of every published mart, row order aside."""
-    marts = query(
-        installation,
-        """select table_name from information_schema.views
-           where table_schema = 'published_internal' and table_name like '%\\_%' order by 1""",
-    )
-    hashes = {}
-    for mart in (row["table_name"] for row in marts):
-        lines = sorted(
-            ",".join(
-                value for name, value in row.items() if name not in ("build_id", "published_at")
-            )
-            for row in query(installation, f"select * from published_internal.{mart}")
-        )
-        hashes[mart] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return hashes
+    with database.connect(installation.settings.dsn("auditor")) as connection:
+        marts = connection.execute(
+            """select table_name from information_schema.views
+               where table_schema = 'published_internal' and table_name like '%\\_%' order by 1"""
+        ).fetchall()
+        return {
+            mart: connection.execute(
+                f"""select md5(coalesce(string_agg(line, chr(10) order by line collate "C"), '')) from (
+                      select (to_jsonb(mart) - 'build_id' - 'published_at')::text as line
+                      from published_internal.{mart} as mart) as lines"""
+            ).fetchone()[0]
+            for (mart,) in marts
+        }
 
 
 @pytest.mark.parametrize("seed", SEEDS)

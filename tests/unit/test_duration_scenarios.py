@@ -6,9 +6,9 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-import yaml
 
 from neet import duration_scenarios as cases
+from neet import yaml_files
 
 SCENARIOS = cases.load()
 
@@ -23,7 +23,7 @@ def test_what_is_generated_is_up_to_date():
 
 
 def test_every_case_is_one_dbt_unit_test_and_every_such_test_a_case():
-    tests = yaml.safe_load(cases.UNIT_TESTS.read_text(encoding="utf-8"))["unit_tests"]
+    tests = yaml_files.read(cases.UNIT_TESTS)["unit_tests"]
     ids = {one.id for one in SCENARIOS}
     assert len(ids) == len(SCENARIOS) >= 40
     assert [test["name"] for test in tests if test["model"] == "int_neet_segment"] == [

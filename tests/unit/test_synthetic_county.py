@@ -392,6 +392,7 @@ def spoilt(tmp_path_factory) -> Path:
 # -- the same again
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
     here = make(tmp_path / "here", seed=3, defects="demo")
     command = [
@@ -439,6 +440,7 @@ def assert_valid(folder: Path) -> int:
     return judged
 
 
+@pytest.mark.slow
 def test_a_clean_county_breaks_no_rule_at_any_census_point_of_two_academic_years(year):
     assert assert_valid(year) > 10 * 450
 

@@ -21,6 +21,8 @@ import pydantic
 import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaProperty
 
+from neet.yaml_files import LOADER
+
 TYPES = {"string": "text", "date": "date", "integer": "integer", "number": "number"}
 DATE_FORMS = ("iso", "iso_time", "day_first", "day_first_time", "excel_serial")
 MODES = ("snapshot", "delta", "event")
@@ -337,7 +339,7 @@ def parse(text: str, path: str) -> Contract:
         ContractError: it is not YAML, not ODCS v3, or says what the loader cannot obey.
     """
     try:
-        source = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        source = yaml.load(text, Loader=LOADER)
     except yaml.YAMLError as error:
         raise ContractError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(source, dict):

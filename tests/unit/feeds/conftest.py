@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,27 +31,16 @@ def toy_desk(desk, tmp_path) -> Desk:
 
 @pytest.fixture
 def empty_twin(
-    postgres_server, role_passwords, template_database, tmp_path
+    warehouses, tmp_path
 ) -> Iterator[Callable[[Desk], contextlib.AbstractContextManager[Desk]]]:
     """A second empty migrated database: ``with empty_twin(desk) as twin`` makes it the one that
     ``NEET_DSN_*`` names; landing stays the desk's, unless another home is given."""
-    made: list[str] = []
+    made = []
 
     @contextlib.contextmanager
     def twin(desk: Desk, home: Path | None = None) -> Iterator[Desk]:
-        name = f"neet_{secrets.token_hex(6)}"
-        with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-            admin.execute(f"create database {name} template {template_database} owner neet_owner")
-            admin.execute(f"revoke all on database {name} from public")
-            admin.execute(
-                f"""grant connect, temporary on database {name}
-                    to neet_loader, neet_builder, neet_gate, neet_bi, neet_auditor"""
-            )
-        made.append(name)
-        dsn = {
-            role: postgres_server.role_dsn(f"neet_{role}", role_passwords[role], name)
-            for role in ROLES
-        }
+        made.append(warehouses.make(tmp_path))
+        dsn = made[-1].dsn
         before = {f"NEET_DSN_{role.upper()}": desk.dsn[role] for role in ROLES}
         os.environ.update({f"NEET_DSN_{role.upper()}": dsn[role] for role in ROLES})
         settings = Settings(
@@ -66,6 +54,5 @@ def empty_twin(
             os.environ.update(before)
 
     yield twin
-    with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-        for name in made:
-            admin.execute(f"drop database {name} with (force)")
+    for one in made:
+        warehouses.drop(one)

@@ -322,6 +322,7 @@ cells = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(cells, min_size=1, max_size=6), min_size=1, max_size=8))
 def test_cells_are_what_another_library_says(tmp_path_factory, table):

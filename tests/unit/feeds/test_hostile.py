@@ -273,6 +273,7 @@ def test_nothing_unpacked_is_left_behind(tmp_path, monkeypatch):
     assert len(os.listdir("/proc/self/fd")) == before, "and no file left open"
 
 
+@pytest.mark.slow
 def test_rejects_without_end(refused, tmp_path):
     rows = as_csv(TOY_HEADER, [ROW] * 61).encode()
     assert len(Read(tmp_path / "file", rows, contract=limits(maxRejects=60)).rejects) == 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from feed_desk import TOY, with_contracts
+from feed_desk import TOY, Desk, with_contracts
 
 from neet.database import connect
 from neet.feeds import raw
@@ -26,7 +26,8 @@ def columns(desk, feed: str) -> list[str]:
 
 
 @pytest.mark.parametrize("feed", sorted(CONTRACTS))
-def test_a_migrated_database_has_a_table_for_every_feed(desk, feed):
+def test_a_migrated_database_has_a_table_for_every_feed(shared_warehouse, feed, tmp_path):
+    desk = Desk(shared_warehouse.settings, shared_warehouse.dsn, tmp_path)
     found = columns(desk, feed)
     assert found[:8] == [
         "la_code", "provider", "period", "row_key", "row_hash", "operation", "delivery_seq", "line_number",

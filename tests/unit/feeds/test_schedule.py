@@ -63,6 +63,7 @@ def test_every_contract_has_a_rule_and_every_rule_a_contract():
     assert {rule.feed for rule in schedule.rules(KENT)} == set(contracts)
 
 
+@pytest.mark.slow
 def test_collections_of_a_feed_never_overlap_so_no_file_counts_twice():
     by_feed: dict[str, list] = {}
     for each in schedule.collections(KENT, day("2021-09-01"), day("2026-07-31")):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import secrets
 import sys
 from pathlib import Path
 
@@ -15,9 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from linkage_in_memory import Linkage  # noqa: E402
 from linkage_in_warehouse import LinkedDatabase  # noqa: E402
 
-from neet import database  # noqa: E402
 from neet.identity import model, resolving  # noqa: E402
-from neet.settings import PROJECT_ROOT, ROLES  # noqa: E402
+from neet.settings import PROJECT_ROOT  # noqa: E402
 
 SEEDS = PROJECT_ROOT / "dbt_project" / "seeds"
 
@@ -48,30 +46,17 @@ def linkage(policy, trained) -> Linkage:
 
 
 @pytest.fixture(scope="session")
-def two_databases(postgres_server, role_passwords, template_database):
+def two_databases(warehouses, tmp_path_factory):
     """One that links in steps, one that links from nothing; whoever uses them empties them first."""
     seeds = {
         name.split("/")[1]: seed(name)
         for name in ("policy/identity_policy", "policy/identity_source", "codes/short_names", "codes/name_placeholders")
     }  # fmt: skip
-    made = []
-    for _ in range(2):
-        name = f"neet_{secrets.token_hex(6)}"
-        with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-            admin.execute(f"create database {name} template {template_database} owner neet_owner")
-            admin.execute(f"grant create, temporary on database {name} to neet_builder")
-        made.append(
-            LinkedDatabase(
-                {
-                    role: postgres_server.role_dsn(f"neet_{role}", role_passwords[role], name)
-                    for role in ROLES
-                }
-            )
-        )
-        made[-1].prepare(seeds)
-    yield made
-    with database.connect(postgres_server.admin_dsn, autocommit=True) as admin:
-        for one in made:
-            with contextlib.suppress(Exception):
-                name = one.dsn["owner"].rsplit("/", 1)[1]
-                admin.execute(f"drop database {name} with (force)")
+    made = [warehouses.make(tmp_path_factory.mktemp("linked")) for _ in range(2)]
+    linked = [LinkedDatabase(one.dsn) for one in made]
+    for one in linked:
+        one.prepare(seeds)
+    yield linked
+    for one in made:
+        with contextlib.suppress(Exception):
+            warehouses.drop(one)

@@ -255,6 +255,7 @@ def test_each_tie_counts_when_it_comes_and_when_it_goes(two_databases, policy, t
     assert links[0] != links[1] and links[0] == links[2]
 
 
+@pytest.mark.slow
 def test_a_pair_that_stays_and_matters_no_more(two_databases, policy, trained):
     """Two accounts seem to be Olivia's until the split of the first from Oliver is undone: it asks no more, the pair of what it
     says with Olivia stays for it is Oliver's too, and the second account has her to itself."""
@@ -329,6 +330,7 @@ def test_a_newcomer_touches_the_neighbourhood_only(linked):
     assert versions(database) == before
 
 
+@pytest.mark.slow
 def test_who_only_looks_at_a_namesake_is_not_reached_by_it(two_databases, policy, trained):
     """A school's record that changes looks at the Core+ namesake, who is not linked again; one that changes draws it in."""
     database, _ = two_databases
@@ -351,6 +353,7 @@ def test_who_only_looks_at_a_namesake_is_not_reached_by_it(two_databases, policy
         assert (done.touched, done.beside) == expected
 
 
+@pytest.mark.slow
 def test_authorities_do_not_touch_each_other(two_databases):
     """The same records of two authorities: each is linked as if alone."""
     database, _ = two_databases
@@ -378,6 +381,7 @@ def test_authorities_do_not_touch_each_other(two_databases):
     assert database.tables() == stepwise
 
 
+@pytest.mark.slow
 def test_another_policy_and_an_earlier_time_link_everybody(linked):
     database, everybody = linked
     before = database.tables()
@@ -404,6 +408,7 @@ def test_a_change_in_what_is_taken_for_empty_is_a_change(linked):
     assert (again.news, again.changed) == (1, 0)
 
 
+@pytest.mark.slow
 def test_an_interrupted_linkage_leaves_nothing_half_done(linked, monkeypatch):
     database, everybody = linked
     before = database.tables()

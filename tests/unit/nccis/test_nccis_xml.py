@@ -112,6 +112,7 @@ people = st.fixed_dictionaries({c: st.none() for c in COLUMNS}).flatmap(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(people, max_size=4), st.lists(legal_text, max_size=3), values)
 def test_any_legal_text_survives_a_round_trip(records, database_ids, supplier):
@@ -360,6 +361,7 @@ class Counting(Endless):
         return b"".join(b"<a%d/>" % n for n in range(self.number - 1_000, self.number))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "message"),
     [
@@ -388,6 +390,7 @@ def test_what_never_ends_is_refused_in_little_memory(file, message):
     assert time.perf_counter() - started < 60
 
 
+@pytest.mark.slow
 def test_reading_and_writing_hold_one_record_not_the_file(tmp_path):
     person = record(young_persons_id="8860000000001", family_name="Testcase" * 10)
     file = tmp_path / "return.xml"

@@ -66,7 +66,7 @@ def test_the_example_environment_names_every_variable_that_must_be_set():
 
 @pytest.mark.slow
 def test_the_migration_container_makes_both_databases_and_may_run_again(
-    postgres_server, role_passwords, template_database, monkeypatch, tmp_path
+    warehouses, postgres_server, role_passwords, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("NEET_ADMIN_DSN", postgres_server.admin_dsn)
     for role in ROLES:
