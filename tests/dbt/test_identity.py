@@ -153,6 +153,28 @@ def test_a_second_build_changes_nothing_and_weighs_nothing(built):
     ), "everybody once, for the first build; nobody for the second"
 
 
+def test_records_that_are_the_same_table_are_not_compared_one_by_one(built):
+    """Planted: linkage believes that it saw a record otherwise. It only finds out when it looks at the records."""
+    before = built.rows(LINKS)
+
+    def news() -> int:
+        build = transform.build_live(built.settings, built.dsn["builder"])
+        (detail,) = built.rows(f"select detail->'identity' from control.build where build_id = {build.build_id}")[0]  # fmt: skip
+        return detail["news"]
+
+    with connect(built.dsn["builder"]) as connection:
+        planted = connection.execute(
+            "update identity.seen set row_hash = 'planted' where source_feed = %s and source_key = 'KC1'",
+            [ACCOUNTS],
+        ).rowcount
+    assert planted == 1
+    assert news() == 0
+    with connect(built.dsn["builder"]) as connection:
+        connection.execute("update identity.state set detail = detail - 'records_at'")
+    assert news() == 1
+    assert built.rows(LINKS) == before
+
+
 def test_decisions_merge_split_and_undo(built):
     kc2, kc3 = (ACCOUNTS, "KC2"), (ACCOUNTS, "KC3")
     decide(built, "identity_link", kc3, (CORE, ypid(4)))

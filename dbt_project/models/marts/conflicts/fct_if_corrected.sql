@@ -5,6 +5,7 @@
     'cohort': none, 'neet': 'activity', 'not_known': 'activity', 'eet': 'activity', 'participating': 'activity',
     'sen_ehcp': 'sen', 'sen_support': 'sen',
 } %}
+{% set sen_groups = {'sen_ehcp': 'EHCP', 'sen_support': 'SEN_SUPPORT'} %}
 with recorded as (
     select
         la_code,
@@ -14,8 +15,9 @@ with recorded as (
         {% for measure in ('cohort', 'neet', 'not_known', 'eet', 'participating') %}
         sum(case when group_code = 'ALL' then {{ measure }} else 0 end) as {{ measure }},
         {% endfor %}
-        sum(case when group_code = 'EHCP' then cohort else 0 end) as sen_ehcp,
-        sum(case when group_code = 'SEN_SUPPORT' then cohort else 0 end) as sen_support
+        {% for measure, sen_group in sen_groups.items() %}
+        sum(case when group_code = '{{ sen_group }}' then cohort else 0 end) as {{ measure }}{{ ',' if not loop.last }}
+        {% endfor %}
     from {{ ref('int_cohort_count') }}
     where basis = 'restated'
     group by la_code, month_end, area_type, area_code
@@ -74,10 +76,9 @@ moved as (
         - case when status_bucket = '{{ bucket | upper }}' then 1 else 0 end as {{ bucket }},
         {% endfor %}
         is_participating_corrected - is_participating as participating,
-        {% for sen_group in ('ehcp', 'sen_support') %}
-        case when corrected_sen_group = '{{ sen_group | upper }}' then 1 else 0 end
-        - case when sen_group = '{{ sen_group | upper }}' then 1 else 0 end
-        as {{ sen_group if sen_group.startswith('sen') else 'sen_' ~ sen_group }}{{ ',' if not loop.last }}
+        {% for measure, sen_group in sen_groups.items() %}
+        case when corrected_sen_group = '{{ sen_group }}' then 1 else 0 end
+        - case when sen_group = '{{ sen_group }}' then 1 else 0 end as {{ measure }}{{ ',' if not loop.last }}
         {% endfor %}
     from corrected
 ),
