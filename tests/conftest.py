@@ -46,10 +46,13 @@ class Warehouses:
     passwords: dict[str, str]
     template: str
 
-    def make(self, home: Path) -> Warehouse:
+    def make(self, home: Path, template: str | None = None) -> Warehouse:
+        """A new database, a copy of the migrated one or of another ``template`` that nobody is connected to."""
         name = f"neet_{secrets.token_hex(6)}"
         with database.connect(self.server.admin_dsn, autocommit=True) as admin:
-            admin.execute(f"create database {name} template {self.template} owner neet_owner")
+            admin.execute(
+                f"create database {name} template {template or self.template} owner neet_owner"
+            )
             admin.execute(f"revoke all on database {name} from public")
             admin.execute(
                 f"grant connect, temporary on database {name} to neet_loader, neet_builder, neet_gate, neet_bi, neet_auditor"

@@ -9,7 +9,7 @@ from county_rows import activity, person, ypid
 
 from neet import decisions, transform
 from neet.database import connect
-from neet.identity import clerical
+from neet.identity import clerical, linking
 from neet.identity.deciding import body_of, subject_of
 
 pytestmark = pytest.mark.slow
@@ -158,9 +158,7 @@ def test_records_that_are_the_same_table_are_not_compared_one_by_one(built):
     before = built.rows(LINKS)
 
     def news() -> int:
-        build = transform.build_live(built.settings, built.dsn["builder"])
-        (detail,) = built.rows(f"select detail->'identity' from control.build where build_id = {build.build_id}")[0]  # fmt: skip
-        return detail["news"]
+        return linking.link(built.dsn["builder"], built.county.seq).news
 
     with connect(built.dsn["builder"]) as connection:
         planted = connection.execute(
@@ -218,6 +216,7 @@ def test_steps_and_a_fresh_start_end_in_the_same_rows(built):
     assert before[1]
 
 
+@pytest.mark.system
 def test_a_workbook_goes_out_and_comes_back(built, tmp_path):
     import openpyxl
 

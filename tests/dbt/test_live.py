@@ -139,6 +139,7 @@ def test_the_live_lineage_cannot_go_back(built):
         build_live(built.settings, built.dsn["builder"], known_seq=published + 1)
 
 
+@pytest.mark.system
 def test_dbt_by_hand_cannot_go_back_either(built):
     """The guard is in the project, so that it also stops whoever runs dbt without neet.transform."""
     from dbt.cli.main import dbtRunner
@@ -163,6 +164,7 @@ def test_dbt_by_hand_cannot_go_back_either(built):
     assert "schema named census_*" in str(done.exception)
 
 
+@pytest.mark.system
 def test_layer_by_layer_is_the_same_build(built):
     def contents():
         return {

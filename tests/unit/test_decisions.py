@@ -17,6 +17,8 @@ from neet.decisions import DecisionError
 from neet.feeds import landing, replay
 from neet.settings import PROJECT_ROOT
 
+pytestmark = pytest.mark.slow  # a database a test
+
 LA = "886"
 RUN = {"run_id": "r1", "census_point": "2021-12", "known_seq": 7, "inputs": {"deliveries": [1, 2]}}
 RESULT = {

@@ -283,6 +283,7 @@ class Reader(threading.Thread):
                 self.ended.wait(0.01)
 
 
+@pytest.mark.system
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments_of_a_load(toy_desk, empty_twin, nursery, tmp_path):
     chance = random.Random(20211231)

@@ -14,6 +14,8 @@ from feed_desk import TOY_HEADER, as_csv
 from neet.feeds import ingest, landing
 from neet.feeds.landing import StillArriving, UnknownFeed
 
+pytestmark = pytest.mark.slow  # a database a test
+
 GOOD = as_csv(TOY_HEADER, [["T1", "thing", "2021-09-01", 1, "1.5"]])
 NAME = "886_toy_snapshot_20211231.csv"
 

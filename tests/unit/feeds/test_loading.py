@@ -11,6 +11,8 @@ from feed_desk import TOY, TOY_HEADER, as_csv, with_contracts
 from neet.database import connect
 from neet.feeds import ingest, landing, loading, raw, rejects
 
+pytestmark = pytest.mark.slow  # a database a test
+
 VALUES = "label, made_on, size, price"
 
 

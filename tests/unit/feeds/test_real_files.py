@@ -11,6 +11,8 @@ from feed_desk import DATA
 from neet.feeds import landing
 from neet.settings import PROJECT_ROOT
 
+pytestmark = pytest.mark.slow  # a database a test
+
 SCORECARDS = PROJECT_ROOT / "data" / "dfe_scorecard"
 SAMPLE = PROJECT_ROOT.parent / "shared" / "domain" / "nccis_samples" / "test2.xml"
 SMALL = DATA / "nccis_return_small.xml"

@@ -7,12 +7,15 @@ import io
 import json
 import logging
 
+import pytest
 from click.testing import CliRunner
 from feed_desk import TOY_HEADER, as_csv
 from lxml import html
 
 from neet import cli, decisions
 from neet.feeds import reject_report
+
+pytestmark = pytest.mark.slow  # a database a test
 
 BAD = [
     ["T1", "thing", "2021-09-01", "3", "1.5"],

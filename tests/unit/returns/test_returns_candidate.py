@@ -15,6 +15,8 @@ from neet.nccis.xml import NccisValueError, read
 from neet.returns import package
 from neet.returns.candidate import Candidate, CandidateFailed, display
 
+pytestmark = pytest.mark.slow  # a database a test
+
 
 def rows_of(file) -> list[dict]:
     with file.open(newline="", encoding="utf-8") as handle:
