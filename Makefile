@@ -50,8 +50,8 @@ test: setup ## every test but the longest; Python packages are enough
 test-fast: setup ## the quick ones, under a minute
 	@$(BIN)/python -m pytest -m "not slow and not services and not system" -q -n 2 --dist loadfile
 
-test-all: test ## those, then kills, thousands of damaged files, OpenSSH, and the ones at Kent's size (what CI runs; under an hour)
-	@$(BIN)/python -m pytest -m system -q
+test-all: test ## those, then further seeds, kills, damaged files, OpenSSH, the demonstration, Kent's size (what CI runs; under an hour)
+	@$(BIN)/python -m pytest -m system -q -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup ## what it costs, as ratios, in some twenty minutes; BENCH="rules xml --keep" for some
 	@$(BIN)/python -m benchmarks $(BENCH)

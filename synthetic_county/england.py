@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
-import resource
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -73,13 +72,27 @@ def generate_england(
     with (config.out / "authorities.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(AUTHORITY_COLUMNS)
-        for one, records in sorted(_made(config, chosen, say, processes)):
+        made = sorted(_made(config, chosen, say, processes))
+        for one, records, _ in made:
             writer.writerow((*one, records, one[0]))
-    kilobytes = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        + processes * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    )
-    return kilobytes * 1024
+    return _high_water() + processes * max((peak for _, _, peak in made), default=0)
+
+
+def _high_water() -> int:
+    """The most memory that this process had at once since its program began, in bytes.
+
+    ``ru_maxrss`` would be at least that of the process it was forked from, however large that was.
+    """
+    for line in (
+        Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    ):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status names no VmHWM")
+
+
+def _one(config: Config) -> tuple[Summary, int]:
+    return generate(config, None, 1), _high_water()
 
 
 def _made(
@@ -87,21 +100,19 @@ def _made(
     chosen: list[Authority],
     say: Callable[[Authority, Summary], None],
     processes: int,
-) -> Iterator[tuple[tuple[str, str, int], int]]:
+) -> Iterator[tuple[tuple[str, str, int], int, int]]:
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         running = {
             pool.submit(
-                generate,
+                _one,
                 replace(
                     config, la_code=one.la_code, people=one.people, out=config.out / one.la_code
                 ),
-                None,
-                1,
             ): one
             for one in chosen
         }
         for done in as_completed(running):
             one = running[done]
-            summary = done.result()
+            summary, peak = done.result()
             say(one, summary)
-            yield (one.la_code, one.name, one.people), summary.people
+            yield (one.la_code, one.name, one.people), summary.people, peak

@@ -133,6 +133,7 @@ def pytest_collection_modifyitems(items):
     """The longest files first: a file is one worker's, and one that starts last would be waited for alone."""
     haste = {}
     for item in items:
-        unmarked = tuple(item.get_closest_marker(name) is None for name in ("services", "slow"))
-        haste[item.path] = min(haste.get(item.path, unmarked), unmarked)
+        unmarked = (item.get_closest_marker(name) is None for name in ("services", "slow"))
+        late = (item.path.parent.name != "system", *unmarked)
+        haste[item.path] = min(haste.get(item.path, late), late)
     items.sort(key=lambda item: haste[item.path])

@@ -177,6 +177,7 @@ def test_live_equals_the_same_figures_by_hand(county, tmp_path):
             assert not theirs and not ours, subject
 
 
+@pytest.mark.system
 def test_planted_defects_touch_nobody_else(new_warehouse, tmp_path_factory):
     """Everything that differs from the truth belongs to somebody in defects.csv; a build copes with all of them."""
     county = County(new_warehouse(), tmp_path_factory.mktemp("defects") / "out", "all", POINTS[:1])
