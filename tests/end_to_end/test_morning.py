@@ -158,7 +158,6 @@ def test_from_four_kinds_of_sources_into_the_warehouse_once(morning):
     assert len(morning.rows("select 1 from control.delivery where mode <> 'decision'")) == 4
 
 
-@pytest.mark.system
 def test_a_wait_holds_no_slot_and_ends_when_the_file_comes(morning):
     """synergy_send is due every Monday. One wait ends with the file, one at its cut-off without it."""
     folder = _folder(morning.sftp.folder / "daily")
